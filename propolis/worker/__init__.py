@@ -1,0 +1,1 @@
+"""A base for Cortex workers that removes the traps of cortexutils (see `base`)."""
