@@ -1,0 +1,172 @@
+"""The order of the steps of a containment and of its undo, the same for every backend and every responder.
+
+Contain: guardrails on what was asked, look, guardrails on what was found, then - unless it is only to be said what would
+be done - guardrails once more by the caller's own check, act, look again. Success is what the second look saw.
+
+Undo: look, refuse what does not carry our mark, act, look again. Neither mode, nor kill switch, nor never-lists stop an
+undo: it only takes back what we did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from propolis.clock import Clock, utc_text
+from propolis.containment.backend import Backend, BackendError, Effect, Status, Target, Terms
+from propolis.duration import duration_text
+from propolis.errors import PropolisError
+
+Guard = Callable[[Target, "Status | None"], None]
+"""Raises `Refused` for what must never be contained: called with None before the product is asked, then with its answer."""
+
+_SAME_END = 60  # seconds: two ends closer than this are one
+
+
+class Plan(NamedTuple):
+    """What is wanted, and how far it may go."""
+
+    target: Target
+    terms: Terms
+    observing: tuple[str, ...] = ()
+    """Why nothing may be done (dry run, no policy, kill switch); empty when the responder may act."""
+    extend: bool = False
+    """A longer time was asked for on purpose: move the end of a containment of ours that is in force."""
+    without_end: bool = False
+    """The operator allows what neither the product nor the service will end or can prove ours."""
+
+
+class Outcome(NamedTuple):
+    """What happened."""
+
+    result: str
+    """`contained`, `already_contained`, `extended`, `would_contain`, `pending`; `released`, `already_released`."""
+    status: Status
+    done: str
+    verified: str = ""
+    until: float | None = None
+    ended: tuple[str, ...] = ()
+    remaining: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    request: str = ""
+    pending: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """Something was written at the product."""
+        return self.result in ("contained", "extended", "released", "pending")
+
+
+class NotVerified(PropolisError):  # noqa: N818 - it is the sentence that matters
+    """The product took the request and then does not show its effect."""
+
+
+class NotOurs(PropolisError):  # noqa: N818
+    """An undo was asked for something that does not carry our mark."""
+
+
+def contain(backend: Backend, plan: Plan, guard: Guard, clock: Clock) -> Outcome:
+    """Contain the plan's target. Raises PropolisError with one sentence for every refusal and failure."""
+    target, terms = plan.target, plan.terms
+    guard(target, None)
+    before = backend.status(target)
+    guard(target, before)
+    standing = _standing(plan, before, clock)
+    if standing is not None:
+        return standing
+    _check_way_back(backend, plan)
+    if plan.observing:
+        return _would(backend, plan, before)
+    guard(target, before)
+    effect = backend.contain(target, before, terms)
+    return _contained(backend, plan, before, effect, clock)
+
+
+def release(backend: Backend, target: Target, clock: Clock, *, lease: str = "") -> Outcome:
+    """Undo our containment of the target. `lease` proves ownership only where the product cannot hold a mark."""
+    before = backend.status(target)
+    if not before.contained:
+        return Outcome("already_released", before, f"{before.subject.name} is not contained; nothing was done.")
+    if not (before.ours or (lease and not backend.marks)):
+        raise NotOurs(_not_ours(backend, before))
+    effect = backend.release(target, before)
+    after = backend.status(target)
+    if effect.pending:
+        return Outcome("pending", after, effect.done, pending=effect.pending, remaining=effect.remaining)
+    if after.contained:
+        raise NotVerified(f"{effect.done}, but {backend.where} still shows it contained ({after.detail}). Look there.")
+    return Outcome(
+        "released", after, effect.done, _seen(backend, after, clock), ended=effect.ended, remaining=effect.remaining
+    )
+
+
+def _standing(plan: Plan, before: Status, clock: Clock) -> Outcome | None:
+    """The outcome where the target is contained already and nothing is to be moved."""
+    if before.pending and not before.contained:
+        done = f"A containment is under way there ({before.pending}); it was taken over, not repeated."
+        return Outcome("pending", before, done, until=before.until, pending=before.pending)
+    if not before.contained:
+        return None
+    wanted = clock.now() + plan.terms.seconds
+    if before.ours and plan.extend and before.until is not None and wanted > before.until + _SAME_END:
+        return None
+    who = "by us" if before.ours else "by somebody else: it is not ours to end, and no lease was made"
+    done = f"{before.subject.name} is contained already, {who}; nothing was changed."
+    return Outcome("already_contained", before, done, before.detail, before.until)
+
+
+def _check_way_back(backend: Backend, plan: Plan) -> None:
+    """Refuse what nothing would end, or what nothing would prove ours."""
+    if plan.terms.lease or plan.without_end or (backend.expires and backend.marks):
+        return
+    lack = "end a containment by itself" if not backend.expires else "hold a mark that proves it ours"
+    raise BackendError(
+        f"{backend.name} cannot {lack}: start this from the service, which keeps a lease, or set the configuration item "
+        "allow_without_expiry to true if a person will undo it."
+    )
+
+
+def _would(backend: Backend, plan: Plan, before: Status) -> Outcome:
+    span = duration_text(plan.terms.seconds)
+    done = f"Would contain {before.subject.name} for {span}; nothing was done."
+    request = backend.request(plan.target, before, plan.terms)
+    return Outcome("would_contain", before, done, notes=plan.observing, request=request)
+
+
+def _contained(backend: Backend, plan: Plan, before: Status, effect: Effect, clock: Clock) -> Outcome:
+    after = backend.status(plan.target)
+    until = after.until if after.until is not None else clock.now() + plan.terms.seconds
+    if effect.pending and not after.contained:
+        return Outcome("pending", after, effect.done, until=until, pending=effect.pending, remaining=effect.remaining)
+    if not after.contained or (backend.marks and not after.ours):
+        seen = after.detail or "no containment of ours"
+        raise NotVerified(f"{effect.done}, but {backend.where} then shows: {seen}. Nothing is claimed; look there.")
+    notes = () if after.until is not None else (_no_end(plan),)
+    return Outcome(
+        "extended" if before.contained else "contained",
+        after,
+        effect.done,
+        _seen(backend, after, clock),
+        until if (after.until is not None or plan.terms.lease) else None,
+        effect.ended,
+        effect.remaining,
+        notes,
+    )
+
+
+def _no_end(plan: Plan) -> str:
+    if plan.terms.lease:
+        return f"The product will not end this; the service will, by lease {plan.terms.lease}."
+    return "Nothing will end this by itself: a person must run the undo."
+
+
+def _seen(backend: Backend, status: Status, clock: Clock) -> str:
+    return f"read back from {backend.where} at {utc_text(clock.now())}: {status.detail or 'as asked'}"
+
+
+def _not_ours(backend: Backend, status: Status) -> str:
+    found = f"it carries {status.mark!r}" if status.mark else "it carries no mark of ours"
+    return (
+        f"{status.subject.name} is contained at {backend.where}, but {found}: an undo touches only what we did. "
+        "Undo it where it was done."
+    )
