@@ -1,13 +1,13 @@
 """The contract between a responder and a product that can contain something.
 
-A backend is three verbs on one target: `status`, `contain`, `release`. It never decides whether to act: the flow asks the
-guardrails and the operator's settings, calls `status` before and after, and believes only what `status` then says.
+A backend is three verbs on one target: `status`, `contain`, `release`. It never decides whether to act: the flow asks
+the guardrails and the operator's settings, calls `status` before and after, and believes only what `status` then says.
 
 What a backend must keep (one suite, `tests/responders/suite.py`, holds all of them to it):
 
 - `status` makes no change. It raises `NotFound` or `Ambiguous` rather than choose.
-- `contain` on what is already contained leaves it contained, with the new terms. It is one transaction where the product
-  has one; where an answer is lost it looks again and never blindly repeats.
+- `contain` on what is already contained leaves it contained, with the new terms. It is one transaction where the
+  product has one; where an answer is lost it looks again and never blindly repeats.
 - `release` removes only what carries our mark, and succeeds when that is gone already.
 - Proof that a containment is ours lies at the product: a comment, tag or attribute that holds `Terms.mark`.
 - Failures are `BackendError`s: one sentence, no secrets, what to fix.
@@ -35,7 +35,7 @@ class Target(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """What the product knows under the target's name: the thing that would be contained, and what guardrails ask of it."""
+    """What the product knows under the target's name: what would be contained, and what guardrails ask of it."""
 
     id: str
     """The product's own id (a distinguished name, an object id, a machine id; the address itself for a firewall)."""
@@ -127,7 +127,7 @@ class Backend(ABC):
     @property
     @abstractmethod
     def where(self) -> str:
-        """The instance, for a person: `nftables on this host`, `ssh root@fw1`, `https://keycloak.example.org realm soc`."""
+        """The instance, for a person: `nftables on this host`, `https://keycloak.example.org realm soc`."""
 
     @abstractmethod
     def status(self, target: Target) -> Status:

@@ -1,7 +1,7 @@
 """The order of the steps of a containment and of its undo, the same for every backend and every responder.
 
-Contain: guardrails on what was asked, look, guardrails on what was found, then - unless it is only to be said what would
-be done - guardrails once more by the caller's own check, act, look again. Success is what the second look saw.
+Contain: guardrails on what was asked, look, guardrails on what was found, then - unless it is only to be said what
+would be done - guardrails once more, act, look again. Success is what the second look saw.
 
 Undo: look, refuse what does not carry our mark, act, look again. Neither mode, nor kill switch, nor never-lists stop an
 undo: it only takes back what we did.
@@ -18,7 +18,8 @@ from propolis.duration import duration_text
 from propolis.errors import PropolisError
 
 Guard = Callable[[Target, "Status | None"], None]
-"""Raises `Refused` for what must never be contained: called with None before the product is asked, then with its answer."""
+"""Raises `Refused` for what must never be contained: called with None before the product is asked, then with what it
+said."""
 
 _SAME_END = 60  # seconds: two ends closer than this are one
 
@@ -121,7 +122,7 @@ def _check_way_back(backend: Backend, plan: Plan) -> None:
         return
     lack = "end a containment by itself" if not backend.expires else "hold a mark that proves it ours"
     raise BackendError(
-        f"{backend.name} cannot {lack}: start this from the service, which keeps a lease, or set the configuration item "
+        f"{backend.name} cannot {lack}: start this from the service, which keeps a lease, or set the item "
         "allow_without_expiry to true if a person will undo it."
     )
 

@@ -1,7 +1,7 @@
 """The Cortex responder around the flow: configuration, target, terms, guardrails, report and operations.
 
-A responder subclasses `ContainmentResponder`, says which targets it takes, which backends it has and what its guardrails
-are, and ends its entry script in `MyResponder.main()`. Its two flavours differ only in `config.service`.
+A responder subclasses `ContainmentResponder`, says which targets it takes, which backends it has and what its
+guardrails are, and ends its entry script in `MyResponder.main()`. Its two flavours differ only in `config.service`.
 """
 
 from __future__ import annotations

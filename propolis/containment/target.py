@@ -1,7 +1,7 @@
 """Find the one target that a responder was started for: in an observable, an alert or a case.
 
-TheHive hands a responder the object in its v0 shape (4.x and 5.x): an observable has `dataType` and `data`; a case or an
-alert brings custom fields and tags but no observables. A target is never guessed and never taken from `parameters`.
+TheHive hands a responder the object in its v0 shape (4.x and 5.x): an observable has `dataType` and `data`; a case or
+an alert brings custom fields and tags but no observables. A target is never guessed and never taken from `parameters`.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def tags_of(entity: dict[str, Any]) -> list[str]:
 
 
 def custom_field(entity: dict[str, Any], name: str) -> str:
-    """A custom field as text in any shape TheHive uses: `{"string": "x", "order": 0}`, a plain value, a list of fields."""
+    """A custom field as text, in any shape TheHive uses: `{"string": "x", "order": 0}`, a plain value, a list."""
     values = entity.get("customFieldValues")
     if isinstance(values, dict) and name in values:
         return _text(values[name])

@@ -1,4 +1,4 @@
-"""How long a containment lasts: the configuration's hours, a tag's wish, the policy's ceiling, a parameter's shortening."""
+"""How long a containment lasts: the configuration's hours, a tag's wish, a parameter's shortening."""
 
 from __future__ import annotations
 
