@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WORKERS = sorted(
     folder for room in ("analyzers", "responders") for folder in (ROOT / room).glob("*/") if folder.is_dir()
 )
-RUNTIME = {"cortexutils", "requests", "yaml"}
+RUNTIME = {"cortexutils", "requests", "urllib3", "yaml"}  # urllib3 is what requests itself stands on
 EXTRAS = {"ldap3", "psycopg", "waitress"}
 SPARE = {"tests", "bench", ".venv", "build", "dist"}
 
