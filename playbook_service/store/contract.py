@@ -1,0 +1,207 @@
+"""The contract of a store: work that is claimed, done and acknowledged; records; and append-only logs.
+
+Everything happens in a transaction. Several processes, on several machines where the store can, use one store at the
+same time; nothing in the contract relies on a process's memory:
+
+- Work is put once per (queue, key). It is claimed for a while; a claim that is not ended in time is given to another.
+- A record has a version. Saving it against another version than the stored one fails, so that two nodes that read the
+  same record cannot both write it.
+- A log only grows. Its entries are numbered without gaps, in the order of their transactions.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+from propolis.errors import PropolisError
+
+Body = Mapping[str, Any]
+"""A JSON object."""
+
+
+class Item(NamedTuple):
+    """A piece of work."""
+
+    id: int
+    queue: str
+    key: str
+    body: dict[str, Any]
+    attempts: int
+    """How often it was claimed, this time included."""
+    due: float
+    """Wall time, seconds, before which it is not claimed."""
+    put_at: float
+    owner: str = ""
+    error: str = ""
+    """What went wrong the last time."""
+
+
+class Record(NamedTuple):
+    """A document with the few fields by which it is found."""
+
+    kind: str
+    key: str
+    body: dict[str, Any]
+    version: int
+    state: str
+    ref: str
+    """What it belongs to, such as a case id."""
+    due: float | None
+    updated_at: float
+
+
+class Entry(NamedTuple):
+    """One line of a log."""
+
+    log: str
+    number: int
+    """1, 2, 3, ... without a gap."""
+    body: dict[str, Any]
+    at: float
+
+
+class Backlog(NamedTuple):
+    """What waits in a queue."""
+
+    waiting: int
+    claimed: int
+    dead: int
+    oldest_put_at: float | None
+    """Of what waits or is claimed."""
+
+
+class Filter(NamedTuple):
+    """Which records are wanted; what is None does not matter."""
+
+    state: str | None = None
+    ref: str | None = None
+    due_before: float | None = None
+    after_key: str | None = None
+    """Paging: only keys greater than this."""
+    limit: int = 1000
+
+
+class Conflict(PropolisError):  # noqa: N818 - it is a state of affairs, and the caller reads again
+    """Somebody else saved the record since it was read."""
+
+
+class LostClaim(PropolisError):  # noqa: N818
+    """The claim ran out and the work may be in other hands; what was done for it must not be committed."""
+
+
+class StoreError(PropolisError):
+    """The store cannot be used: not writable, full, of another version, or damaged."""
+
+
+class Transaction(ABC):
+    """What can be done inside `with store.transaction() as work:`."""
+
+    # work -----------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def put(self, queue: str, key: str, body: Body, *, due: float | None = None) -> bool:
+        """Add work; False where (queue, key) was put before, done or not: then nothing changes."""
+
+    @abstractmethod
+    def claim(self, queue: str, owner: str, *, seconds: float, limit: int = 1) -> list[Item]:
+        """Take work that is due and in nobody's hands, or in hands whose time ran out; oldest due first."""
+
+    @abstractmethod
+    def done(self, item: Item) -> None:
+        """Acknowledge claimed work. Raises LostClaim where the claim is no longer the caller's."""
+
+    @abstractmethod
+    def later(self, item: Item, due: float, error: str = "") -> None:
+        """Give claimed work back, not to be claimed before `due`. Raises LostClaim as `done` does."""
+
+    @abstractmethod
+    def bury(self, item: Item, error: str) -> None:
+        """Set claimed work aside for a person: it is not claimed again. Raises LostClaim as `done` does."""
+
+    @abstractmethod
+    def revive(self, queue: str, key: str) -> bool:
+        """Make buried or waiting work due now; False where there is none."""
+
+    @abstractmethod
+    def backlog(self, queue: str) -> Backlog:
+        """How much waits in a queue."""
+
+    @abstractmethod
+    def buried(self, queue: str, limit: int = 100) -> list[Item]:
+        """What was set aside, oldest first."""
+
+    # records --------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def get(self, kind: str, key: str) -> Record | None:
+        """One record."""
+
+    @abstractmethod
+    def save(
+        self,
+        kind: str,
+        key: str,
+        body: Body,
+        *,
+        version: int | None = None,
+        state: str = "",
+        ref: str = "",
+        due: float | None = None,
+    ) -> Record:
+        """Write a record. `version` is that of the record as it was read, 0 for one that must not exist yet, None to
+        write whatever is there. Raises Conflict."""
+
+    @abstractmethod
+    def find(self, kind: str, wanted: Filter = Filter()) -> list[Record]:  # noqa: B008 - it is immutable
+        """Records of a kind in the order of their keys (of `due` where `due_before` is given)."""
+
+    @abstractmethod
+    def count(self, kind: str, wanted: Filter = Filter()) -> int:  # noqa: B008
+        """How many there are; `limit` and `after_key` do not matter."""
+
+    @abstractmethod
+    def delete(self, kind: str, key: str) -> bool:
+        """Remove a record; False where there is none."""
+
+    # logs -----------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def append(self, log: str, body: Body) -> Entry:
+        """Add a line. Until the transaction ends no other transaction adds one to the same log."""
+
+    @abstractmethod
+    def last(self, log: str) -> Entry | None:
+        """The newest line, held until the transaction ends as `append` holds it."""
+
+    @abstractmethod
+    def read(self, log: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
+        """Lines with a number above `after`, in order."""
+
+    # house keeping --------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def purge_done(self, queue: str, before: float) -> int:
+        """Forget acknowledged work that ended before a wall time; returns how many. Their keys may be put again."""
+
+    @abstractmethod
+    def purge_records(self, kind: str, state: str, before: float) -> int:
+        """Forget records of a state that were last saved before a wall time; returns how many."""
+
+
+class Store(ABC):
+    """A place for all that."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """All or nothing: committed and durable when the block ends, undone when it raises. Not to be nested."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise StoreError where the store cannot be written."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files and connections."""
