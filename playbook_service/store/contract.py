@@ -84,11 +84,11 @@ class Filter(NamedTuple):
     limit: int = 1000
 
 
-class Conflict(PropolisError):  # noqa: N818 - it is a state of affairs, and the caller reads again
+class Conflict(PropolisError):
     """Somebody else saved the record since it was read."""
 
 
-class LostClaim(PropolisError):  # noqa: N818
+class LostClaim(PropolisError):
     """The claim ran out and the work may be in other hands; what was done for it must not be committed."""
 
 

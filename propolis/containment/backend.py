@@ -99,11 +99,11 @@ class BackendError(PropolisError):
     """The product could not be asked, refused, or answered nonsense."""
 
 
-class NotFound(BackendError):  # noqa: N818 - the words an operator reads
+class NotFound(BackendError):
     """The product knows nothing under the target's name."""
 
 
-class Ambiguous(BackendError):  # noqa: N818
+class Ambiguous(BackendError):
     """The product knows several things under the target's name; none of them was touched."""
 
     def __init__(self, target: Target, candidates: list[str]):

@@ -58,11 +58,11 @@ class Outcome(NamedTuple):
         return self.result in ("contained", "extended", "released", "pending")
 
 
-class NotVerified(PropolisError):  # noqa: N818 - it is the sentence that matters
+class NotVerified(PropolisError):
     """The product took the request and then does not show its effect."""
 
 
-class NotOurs(PropolisError):  # noqa: N818
+class NotOurs(PropolisError):
     """An undo was asked for something that does not carry our mark."""
 
 

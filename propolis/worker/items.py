@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from propolis.errors import ConfigurationError
 
-
 _Default = TypeVar("_Default")
 
 

@@ -1,0 +1,74 @@
+"""Every setting of the service, as data: name, type, default, help, and whether it is a secret."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Setting(NamedTuple):
+    """One setting. In the environment it is called `PROPOLIS_<NAME>`, in `propolis.yml` `<name>`."""
+
+    name: str
+    type: str
+    """A word of `playbook_service.settings.value.READERS`."""
+    default: Any
+    help: str
+    secret: bool = False
+    choices: tuple[str, ...] = ()
+
+    @property
+    def variable(self) -> str:
+        """The name of its environment variable."""
+        return f"PROPOLIS_{self.name.upper()}"
+
+
+MODES = ("observe", "approve", "enforce")
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "listen", "address", ("127.0.0.1", 8080), "Where the service listens for webhooks and its console, host:port."
+    ),
+    Setting(
+        "data_dir", "path", "propolis-data", "Folder of the store, the audit files and the spool; made if missing."
+    ),
+    Setting(
+        "mode",
+        "choice",
+        "observe",
+        "Ceiling of everything automatic: observe only logs, approve always asks, enforce acts where playbooks say so.",
+        choices=MODES,
+    ),
+    Setting("playbooks", "path", "", "Folder of playbooks; empty for those that ship."),
+    Setting(
+        "policy", "path", "", "File of the guardrails' policy; empty: the built-in never-lists hold and nothing acts."
+    ),
+    Setting(
+        "webhook_token",
+        "texts",
+        (),
+        "Secret that senders of webhooks present (bearer, basic password or bare key). Several, separated by commas or "
+        "as a list, while you rotate. Without one the service listens on loopback only.",
+        secret=True,
+    ),
+    Setting("webhook_networks", "networks", (), "Networks that webhooks may come from; empty: any."),
+    Setting("thehive_url", "url", "", "Address of TheHive, such as https://thehive.example.org:9000."),
+    Setting("thehive_key", "text", "", "API key of the service's own account in TheHive.", secret=True),
+    Setting("thehive_organisations", "texts", (), "Organisations to work in; empty: the one the key belongs to."),
+    Setting("thehive_ca_file", "path", "", "CA certificates to check TheHive against; empty: the system's."),
+    Setting("cortex_url", "url", "", "Address of Cortex; optional, makes the service notice finished jobs sooner."),
+    Setting("cortex_key", "text", "", "API key of a Cortex user with the role read.", secret=True),
+    Setting("cortex_ca_file", "path", "", "CA certificates to check Cortex against; empty: the system's."),
+    Setting(
+        "body_limit", "size", 1024 * 1024, "Largest body a hook accepts, in bytes (k and M may follow the number)."
+    ),
+    Setting("backlog_limit", "count", 100_000, "Events that may wait before hooks answer 503 with Retry-After."),
+    Setting("retention", "duration", 30 * 86400, "How long handled events and ended records are kept."),
+)
+
+
+def setting(name: str) -> Setting:
+    """The row of that name. Raises KeyError."""
+    return _BY_NAME[name]
+
+
+_BY_NAME = {row.name: row for row in SETTINGS}
