@@ -1,0 +1,117 @@
+"""The audit chain in the store, and the files that are derived from it.
+
+A line is written in the transaction of the intent it describes, behind the store's own lock on the head of the log: the
+chain has one total order also with several nodes. Files are copies for people and tools; they can be made again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from playbook_service.audit.chain import Anchor, Finding, Line, anchor_of, seal, verify
+from playbook_service.store.contract import Store, Transaction
+from propolis.clock import Clock, utc_text
+from propolis.errors import InputError
+
+LOG = "audit"
+_BATCH = 500
+
+
+class Journal:
+    """The chain of one service."""
+
+    def __init__(self, store: Store, clock: Clock):
+        self._store = store
+        self._clock = clock
+
+    def write(self, work: Transaction, action: str, **facts: Any) -> Line:
+        """Add a line to the transaction of what it tells of. `facts` are JSON values; None is left out."""
+        newest = work.last(LOG)
+        previous = anchor_of(newest.body) if newest else None
+        entry = {"action": action, **{name: value for name, value in facts.items() if value is not None}}
+        line = seal(previous, utc_text(self._clock.now()), entry)
+        work.append(LOG, line)
+        return line
+
+    def head(self) -> Anchor | None:
+        """The newest line's anchor, to be kept elsewhere."""
+        with self._store.transaction() as work:
+            newest = work.last(LOG)
+        return anchor_of(newest.body) if newest else None
+
+    def lines(self, after: int = 0) -> Iterator[Line]:
+        """All lines above a number, read in batches; what is added meanwhile comes too."""
+        while True:
+            with self._store.transaction() as work:
+                batch = work.read(LOG, after=after, limit=_BATCH)
+            yield from (entry.body for entry in batch)
+            if len(batch) < _BATCH:
+                return
+            after = batch[-1].number
+
+    def verify(self, anchors: tuple[Anchor, ...] = ()) -> list[Finding]:
+        """Check the chain in the store against itself and the anchors."""
+        return verify(self.lines(), anchors)
+
+
+class AuditFiles:
+    """The chain as JSON lines in `audit-<first number>.jsonl`, a new file every so many lines."""
+
+    def __init__(self, folder: Path, lines_each: int = 100_000):
+        self._folder = folder
+        self._lines_each = lines_each
+
+    def catch_up(self, journal: Journal) -> int:
+        """Append what the files lack, mending a last line that a crash cut short; returns how many lines were added."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        written = self._mended_end()
+        added = 0
+        for line in journal.lines(after=written):
+            self._append(line)
+            added += 1
+        return added
+
+    def paths(self) -> list[Path]:
+        """The files in the order of their lines."""
+        return sorted(self._folder.glob("audit-*.jsonl"))
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        first = (int(line["n"]) - 1) // self._lines_each * self._lines_each + 1
+        path = self._folder / f"audit-{first:012d}.jsonl"
+        with path.open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+            handle.flush()
+            os.fsync(handle.fileno())
+
+    def _mended_end(self) -> int:
+        """The number of the last whole line; a torn one after it is cut off."""
+        for path in reversed(self.paths()):
+            whole = path.read_bytes()
+            kept = whole[: whole.rfind(b"\n") + 1]
+            if kept != whole:
+                os.truncate(path, len(kept))
+            if kept:
+                return int(json.loads(kept.splitlines()[-1])["n"])
+        return 0
+
+
+def read_lines(paths: list[Path]) -> Iterator[Any]:
+    """The lines of audit files, what cannot be parsed as None. Raises InputError for a file that cannot be read."""
+    for path in paths:
+        try:
+            with path.open(encoding="utf-8") as handle:
+                for text in handle:
+                    yield _parsed(text)
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot be read: {error}.", source=str(path)) from None
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
