@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from playbook_service.playbook.document import Node
@@ -46,7 +47,13 @@ class Test:
         """Does the line hold in this context?"""
         return self.matcher(self.lookup(context)) is not self.negated
 
-    @property
+    def check(self, context: Context, alternative: int) -> Check:
+        """The same with what was found."""
+        found = self.lookup(context)
+        held = self.matcher(found) is not self.negated
+        return Check(self.text, self.field, held, tuple(found[: SHOWN + 1]), alternative)
+
+    @cached_property
     def text(self) -> str:
         """The line as an author would write it."""
         key = "|".join(part for part in (self.field, "not" if self.negated else "", self.modifier) if part)
@@ -91,20 +98,14 @@ class Condition:
 
     def explain(self, context: Context) -> tuple[Check, ...]:
         """Which lines hold in this context and which do not, and what was found there."""
-        return tuple(
-            Check(test.text, test.field, test.holds(context), tuple(test.lookup(context)[: SHOWN + 1]), number)
-            for number, tests in enumerate(self.alternatives)
-            for test in tests
-        )
+        return tuple(test.check(context, number) for number, tests in enumerate(self.alternatives) for test in tests)
 
     def why(self, context: Context) -> tuple[str, ...]:
         """The decisive sentences: the lines of the first alternative that holds, else every line that fails."""
-        checks = self.explain(context)
-        for number in range(len(self.alternatives)):
-            mine = [check for check in checks if check.alternative == number]
-            if all(check.held for check in mine):
-                return tuple(check.sentence for check in mine)
-        return tuple(check.sentence for check in checks if not check.held)
+        for number, tests in enumerate(self.alternatives):
+            if all(test.holds(context) for test in tests):
+                return tuple(test.check(context, number).sentence for test in tests)
+        return tuple(check.sentence for check in self.explain(context) if not check.held)
 
 
 def _shown(value: object) -> str:

@@ -85,7 +85,7 @@ def _propose(playbook: Playbook, action: Action, outcome: Outcome, context: Cont
     origin = Origin(playbook.name, playbook.digest)
     if not action.contains:
         return Proposal(origin, action.verb, "", None, (), "act", "act", "", 0, False, action.settings, outcome.reasons)
-    resolved = _resolve(action, context)
+    resolved = resolve(action.targets, action.responder, context)
     wanted, reasons = _aimed(playbook, action, resolved, outcome)
     kind, capped_by = cap(wanted, playbook.mode, ceiling)
     seconds = action.get("for")
@@ -98,15 +98,11 @@ def _propose(playbook: Playbook, action: Action, outcome: Outcome, context: Cont
     )  # fmt: skip
 
 
-def _resolve(action: Action, context: Context) -> Resolved:
-    return resolve(action.target, action.responder, context) if action.target else Resolved((), ())
-
-
 def _aimed(playbook: Playbook, action: Action, resolved: Resolved, outcome: Outcome) -> tuple[str, tuple[str, ...]]:
     """A step without exactly one target cannot act: it asks a human, and says what it found."""
     if len(resolved.targets) == 1 or outcome.outcome not in ("act", "ask"):
         return outcome.outcome, outcome.reasons
-    path = action.target.text if action.target else ""
+    path = " or ".join(path.text for path in action.targets)
     listed = ", ".join(str(target) for target in resolved.targets) or "none"
     said = "; ".join(resolved.rejected)
     more = f" ({said})" if said else ""

@@ -15,7 +15,7 @@ class PlaybookError(ConfigurationError):
     """One fault in one playbook; carries file, line and path."""
 
 
-class PlaybookErrors(PropolisError):  # noqa: N818 - the plural is the point
+class PlaybookErrors(PropolisError):
     """Every fault of a set of playbooks. `faults` holds them in the order of file and line."""
 
     def __init__(self, faults: Iterable[PlaybookError]):

@@ -23,7 +23,8 @@ def _words(text: str) -> frozenset[str]:
 
 
 VERDICT_FIELDS = _words(
-    "verdict recommendation score malicious suspicious safe missing families coverage conflict profile"
+    "verdict recommendation score malicious suspicious safe none missing sources families coverage conflict profile "
+    "veto prior log_odds calibrated"
 )
 CASE_FIELDS = _words(
     "number title severity tags status stage resolutionStatus impactStatus flag tlp pap assignee owner customFields "
@@ -56,7 +57,7 @@ def compile_field(path: str) -> Lookup:
     def values(context: Context) -> list[Any]:
         value: Any = context.get(root)
         for index, part in enumerate(parts):
-            if not isinstance(value, Mapping):
+            if not isinstance(value, dict):
                 return _descend(value, parts[index:])
             if part not in value:
                 return _joined(value, parts[index:])
@@ -72,14 +73,14 @@ def _descend(value: Any, parts: tuple[str, ...]) -> list[Any]:
         return _flat(value)
     if isinstance(value, (list, tuple)):
         return [found for element in value[:MAX_LIST] for found in _descend(element, parts)]
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return []
     if parts[0] in value:
         return _descend(value[parts[0]], parts[1:])
     return _joined(value, parts)
 
 
-def _joined(value: Mapping[str, Any], parts: tuple[str, ...]) -> list[Any]:
+def _joined(value: dict[str, Any], parts: tuple[str, ...]) -> list[Any]:
     """The same where the key itself has dots: `a.b` is tried, then `a.b.c`, ..."""
     for count in range(2, len(parts) + 1):
         key = ".".join(parts[:count])
@@ -89,6 +90,8 @@ def _joined(value: Mapping[str, Any], parts: tuple[str, ...]) -> list[Any]:
 
 
 def _flat(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        return [value]
     if isinstance(value, (list, tuple)):
         return [element for element in value[:MAX_LIST] if element is not None]
     return [] if value is None else [value]

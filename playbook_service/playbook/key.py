@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from propolis.duration import parse_duration
-
 from playbook_service.playbook.document import Node
 from playbook_service.playbook.fault import PlaybookError, PlaybookErrors, unknown
+from propolis.duration import parse_duration
 from propolis.errors import PropolisError
 
 Reader = Callable[[Node], Any]

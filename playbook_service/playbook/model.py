@@ -31,11 +31,11 @@ class Clause:
 
 @dataclass(frozen=True)
 class Action:
-    """One step. `settings` are its values as sorted pairs (hashable), without the target, which is compiled apart."""
+    """One step. `settings` are its values as sorted pairs (hashable), without `targets`, which are compiled."""
 
     verb: str
     settings: tuple[tuple[str, Any], ...]
-    target: TargetPath | None
+    targets: tuple[TargetPath, ...]
     line: int
     path: str
 

@@ -20,6 +20,7 @@ Scalar = str | int | float | bool
 Matcher = Callable[[list[Any]], bool]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+SHORT = 64
 BACKSLASHES = re.compile(r"\\{2,}")
 
 
@@ -34,6 +35,14 @@ class Modifier(NamedTuple):
 
 def fold(value: Any) -> str:
     """The text of a value as comparisons see it."""
+    if isinstance(value, str) and len(value) <= SHORT:
+        return _fold_short(value)
+    return plain_text(value).strip().lower()
+
+
+@lru_cache(maxsize=8_192)
+def _fold_short(value: str) -> str:
+    """Rule groups, ids and types come back with every alert: looking up is quicker than folding again."""
     return plain_text(value).strip().lower()
 
 

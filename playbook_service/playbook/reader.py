@@ -139,12 +139,14 @@ def _action(node: Node, event: str | None, faults: list[PlaybookError]) -> Actio
     before = len(faults)
     values = read_map(body, VERBS[verb].keys, f"the verb {verb}", faults)
     faults.extend(VERBS[verb].check(values, body))
-    target: TargetPath | None = values.pop("target", None)
-    if target and event and values["with"]:
-        faults.extend(check_target(target, values["with"], event, node.value["target"]))
+    targets: tuple[TargetPath, ...] = values.pop("target", None) or ()
+    if event and values.get("with"):
+        faults.extend(
+            fault for path in targets for fault in check_target(path, values["with"], event, node.value["target"])
+        )
     if len(faults) > before:
         return None
-    return Action(verb, tuple(sorted(values.items())), target, node.line, node.path)
+    return Action(verb, tuple(sorted(values.items())), targets, node.line, node.path)
 
 
 def _verb(node: Node, event: str | None, faults: list[PlaybookError]) -> str | None:

@@ -1,7 +1,8 @@
 """Targets: from a path in a playbook to the one address, account or host that a responder is to contain.
 
 A path is `observable` (the observable of the verdict), `alert.agent` (the host), `case.observables[ip]` (those of one
-data type), or any field (`alert.data.srcip`, `case.customFields.wazuh_agent_id`). It must give exactly one target.
+data type), or any field (`alert.data.srcip`, `case.customFields.wazuh_agent_id`). Of a list of paths, the first that
+gives anything fit counts (sources name the same thing differently). It must give exactly one target.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ OBSERVABLE = "observable"
 TYPED = re.compile(r"case\.observables\[([A-Za-z0-9_-]{1,64})\]\Z")
 MANAGER = "000"
 MAX_CANDIDATES = 20
+MAX_PATHS = 20
 
 
 class Target(NamedTuple):
@@ -53,8 +55,15 @@ class Resolved(NamedTuple):
     rejected: tuple[str, ...]
 
 
-def read_target(node: Node) -> TargetPath:
-    """Compile the path; raises PlaybookError for one that leads nowhere."""
+def read_target(node: Node) -> tuple[TargetPath, ...]:
+    """Compile one path or a list of paths; raises PlaybookError for one that leads nowhere."""
+    entries = node.value if isinstance(node.value, list) else [node]
+    if not entries or len(entries) > MAX_PATHS:
+        raise node.fault(f"name one path, or a list of at most {MAX_PATHS}.")
+    return tuple(_read_path(entry) for entry in entries)
+
+
+def _read_path(node: Node) -> TargetPath:
     text = node.value
     if not isinstance(text, str):
         raise node.fault(f"a target is a path such as observable or alert.data.srcip, not {node.kind}.")
@@ -100,8 +109,18 @@ def check_target(path: TargetPath, responder: str, event: str, node: Node) -> li
     return []
 
 
-def resolve(path: TargetPath, responder: str, context: Context) -> Resolved:
-    """The targets that the path gives in this context."""
+def resolve(paths: tuple[TargetPath, ...], responder: str, context: Context) -> Resolved:
+    """The targets that the first fruitful path gives in this context."""
+    rejected: list[str] = []
+    for path in paths:
+        found = _resolve(path, responder, context)
+        if found.targets:
+            return found
+        rejected += found.rejected
+    return Resolved((), tuple(rejected))
+
+
+def _resolve(path: TargetPath, responder: str, context: Context) -> Resolved:
     entry = RESPONDERS[responder]
     targets: dict[Target, None] = {}
     rejected: list[str] = []

@@ -80,7 +80,11 @@ VERBS: dict[str, Verb] = {
     "respond": Verb(
         {
             "with": Key(responder, f"the responder: {', '.join(RESPONDERS)}", required=True),
-            "target": Key(read_target, "a path that gives exactly one target", required=True),
+            "target": Key(
+                read_target,
+                "a path that gives exactly one target, or a list of which the first that gives one counts",
+                required=True,
+            ),
             "for": Key(lease, "how long, such as 24h; or permanent, which a human must grant", default=DEFAULT_SECONDS),
             "direction": Key(one_of(("both",), "direction"), "FirewallBlock: both, the only way the backends block"),
         },
