@@ -1,0 +1,1 @@
+"""Taking events in: authenticate, recognise, commit, answer 202; everything else happens later."""
