@@ -100,7 +100,7 @@ def _key(body: dict[str, Any], hook: Hook) -> str:
     audit_id = body.get("_id")
     if _filled(audit_id):
         return f"{hook.organisation}:{audit_id}"
-    told = [_text(body.get("requestId")), hook.entity, hook.entity_id, hook.verb, hook.details]
+    told: list[Any] = [_text(body.get("requestId")), hook.entity, hook.entity_id, hook.verb, hook.details]
     if not told[0]:
         told.append(hook.at)
     text = json.dumps(told, sort_keys=True, separators=(",", ":"))
