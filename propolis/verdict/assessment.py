@@ -79,6 +79,6 @@ def _rank(line: Line) -> tuple[bool, float, str]:
 def _never(entries: tuple[str, ...], data_type: str, data: str) -> str | None:
     if not entries:
         return None
-    from propolis.verdict.never import compiled  # noqa: PLC0415 - only a list needs ipaddress
+    from propolis.verdict.never import compiled
 
     return compiled(entries).match(data_type, data)

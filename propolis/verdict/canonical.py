@@ -23,7 +23,7 @@ def canonical(data_type: str, data: str) -> str:
 
 
 def _address(text: str) -> str:
-    import ipaddress  # noqa: PLC0415 - equal spellings, the usual case, never get here
+    import ipaddress
 
     try:
         address = ipaddress.ip_address(text.strip("[]"))

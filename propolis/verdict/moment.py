@@ -37,7 +37,7 @@ def _from_text(text: str) -> float | None:
         return _plausible(float(text))
     except ValueError:
         pass
-    from datetime import datetime, timezone  # noqa: PLC0415 - only reports with a last-seen text pay for it
+    from datetime import datetime, timezone
 
     if text.endswith((" UTC", "Z")):
         text = text.removesuffix(" UTC").removesuffix("Z") + "+00:00"

@@ -161,15 +161,10 @@ def judge(taxonomies: tuple[Taxonomy, ...], source: Source) -> tuple[str | None,
 def _carriers(taxonomies: tuple[Taxonomy, ...], source: Source) -> tuple[Taxonomy, ...]:
     """The taxonomies that carry the verdict: those of the first predicate of the entry's list that occurs."""
     for predicate in source.verdict:
-        found = tuple(
-            taxonomy
-            for taxonomy in taxonomies
-            if fnmatchcase(taxonomy.predicate.lower(), predicate)
-            and (source.value is None or fnmatchcase(taxonomy.value.lower(), source.value))
-        )
+        found = tuple(taxonomy for taxonomy in taxonomies if fnmatchcase(taxonomy.predicate.lower(), predicate))
         if found:
             return found
-    return () if source.verdict else taxonomies
+    return taxonomies
 
 
 def _level(taxonomy: Taxonomy, source: Source) -> tuple[str | None, str | None]:

@@ -29,26 +29,8 @@ _SECRET = re.compile(r"(?i)((?:api[_-]?key|key|token|secret|password|auth)[\"']?
 # Keys under which a service speaks of itself. Everything else in a report is about the observable: a whois record that
 # mentions rate limits, or a banner that says 429, is no refusal.
 _OWN_WORDS = frozenset(
-    [
-        "error",
-        "errors",
-        "errormessage",
-        "error_message",
-        "errortext",
-        "error_msg",
-        "message",
-        "msg",
-        "verbose_msg",
-        "status",
-        "status_code",
-        "statuscode",
-        "code",
-        "response_code",
-        "detail",
-        "details",
-        "reason",
-        "query_status",
-    ]
+    {"error", "errors", "errormessage", "error_message", "errortext", "error_msg", "message", "msg", "verbose_msg"}
+    | {"status", "status_code", "statuscode", "code", "response_code", "detail", "details", "reason", "query_status"}
 )
 _LONGEST = 600  # characters of a text that is looked at
 _SHORT = 160  # characters of a reason that is shown

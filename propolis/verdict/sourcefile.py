@@ -222,7 +222,6 @@ _KEYS: dict[str, _Reader] = {
     "info": _choice("missing", "none"),
     "context": _flag,
     "verdict": _folded,
-    "value": _fold_text,
     "levels": _rules,
     "last_seen": _texts,
 }

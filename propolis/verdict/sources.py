@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 SHIPPED = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "sources.yml")
 OWN_WORKERS = frozenset(
-    [
+    {
         "wazuhalert",
         "consensusscore",
         "firewallblock",
@@ -19,8 +19,7 @@ OWN_WORKERS = frozenset(
         "accountenable",
         "isolatehost",
         "releasehost",
-        "consensusscore_observable",
-    ]
+    }
 )
 
 
@@ -50,8 +49,7 @@ class Source(NamedTuple):
     info: str = "missing"  # what a report with nothing but information means: missing, or none (looked, found nothing)
     context: bool = False  # describes rather than judges: its silence is not held against coverage
     clears: tuple[str, ...] = ()  # values or predicates by which it clears the observable
-    verdict: tuple[str, ...] = ()  # predicates that carry the verdict, best first; empty: all of them
-    value: str | None = None  # a glob on the value that a taxonomy must match to carry the verdict
+    verdict: tuple[str, ...] = ()  # predicates that carry the verdict, best first; none of them there: all do
     rules: tuple[Rule, ...] = ()
     last_seen: tuple[str, ...] = ()  # paths in `full` to when the source itself last saw it, best first
 
@@ -123,7 +121,7 @@ def load_sources(override: str | None = None) -> Sources:
     """
     if override is None or not override.strip():
         return shipped()
-    from propolis.verdict.sourcefile import read_layer  # noqa: PLC0415 - yaml is only imported where it is read
+    from propolis.verdict.sourcefile import read_layer
 
     return Sources(read_layer(override, "configuration item sources"), _shipped_layer(), overridden=True)
 
@@ -136,7 +134,7 @@ def shipped() -> Sources:
 
 @lru_cache(maxsize=1)
 def _shipped_layer() -> Layer:
-    from propolis.verdict.sourcefile import read_layer  # noqa: PLC0415
+    from propolis.verdict.sourcefile import read_layer
 
     with open(SHIPPED, encoding="utf-8") as handle:
         return read_layer(handle.read(), "propolis/sources.yml")

@@ -63,7 +63,7 @@ class Verdict(NamedTuple):
     @property
     def explanation(self) -> list[str]:
         """Sentences for a ticket."""
-        from propolis.verdict.explanation import explain  # noqa: PLC0415 - replay asks for none of them
+        from propolis.verdict.explanation import explain
 
         return explain(self)
 
