@@ -115,7 +115,7 @@ def from_thehive(hive: Requester, data_type: str, data: str) -> Gathered:
 
 def _jobs_of(hive: Requester, observable: dict[str, Any], data_type: str, data: str) -> list[dict[str, Any]]:
     identity = str(observable.get("_id") or observable.get("id") or "")
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"_name": "getObservable", "idOrName": identity},
         {"_name": "jobs"},
         {"_name": "sort", "_fields": [{"startDate": "desc"}]},
