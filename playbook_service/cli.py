@@ -92,7 +92,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
 
 
 def _module(name: str) -> CommandModule:
-    module: CommandModule = importlib.import_module(COMMANDS[name].module)  # type: ignore[assignment]
+    module: CommandModule = importlib.import_module(COMMANDS[name].module)
     return module
 
 

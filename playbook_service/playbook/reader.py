@@ -12,7 +12,7 @@ from playbook_service.playbook.fault import PlaybookError, PlaybookErrors, short
 from playbook_service.playbook.key import Key, duration, flag, names, one_of, read_map, text
 from playbook_service.playbook.model import MODES, OUTCOMES, Action, Clause, Playbook, content_digest
 from playbook_service.playbook.responder import RESPONDERS
-from playbook_service.playbook.target import TargetPath, check_target
+from playbook_service.playbook.target import OBSERVABLE, TargetPath, check_target
 from playbook_service.playbook.verb import VERBS
 
 KINDS = ("enrich", "respond")
@@ -102,6 +102,7 @@ def read_playbook(node: Node, faults: list[PlaybookError]) -> Playbook | None:
     values = read_map(node, KEYS[kind], _what(kind), faults)
     actions = _actions(values, faults) if kind == "respond" else ()
     _check_permanent(values, actions, node, faults)
+    _check_data_types(values, actions, node, faults)
     if len(faults) > before:
         return None
     return _playbook(node, values, actions)
@@ -174,6 +175,32 @@ def _check_permanent(
                 "permanent needs a human's grant, so it does not go with mode: enforce; use approve, or a duration."
             )
             faults.append(PlaybookError(message, source=node.source, line=action.line, path=f"{action.path}.for"))
+
+
+def _check_data_types(
+    values: dict[str, Any], actions: tuple[Action, ...], node: Node, faults: list[PlaybookError]
+) -> None:
+    """A responder on the observable, where `when` lets through only observables that it cannot contain."""
+    let_through = _data_types(values.get("when"))
+    for action in actions:
+        if let_through and any(path.text == OBSERVABLE for path in action.targets):
+            taken = RESPONDERS[action.responder].data_types
+            if not let_through & taken:
+                message = f"{action.responder} takes {', '.join(sorted(taken))}; when lets only others through."
+                faults.append(
+                    PlaybookError(message, source=node.source, line=action.line, path=f"{action.path}.target")
+                )
+
+
+def _data_types(when: Condition | None) -> set[str]:
+    """The data types `when` lets through, where each of its alternatives names some; else nothing, for "any"."""
+    found: set[str] = set()
+    for tests in when.alternatives if when else ():
+        named = [t for t in tests if t.field == "observable.dataType" and t.modifier in ("", "in") and not t.negated]
+        if not named:
+            return set()
+        found.update(str(value).lower() for test in named for value in test.values)
+    return found
 
 
 def _playbook(node: Node, values: dict[str, Any], actions: tuple[Action, ...]) -> Playbook:
