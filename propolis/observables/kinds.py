@@ -1,0 +1,222 @@
+"""Readers of single fields: what a table's row says is in the field, and what that gives.
+
+A kind is a function from the text of a field to what was found in it. Kinds that need a whole grammar (command lines,
+access logs, ...) live in `propolis.observables.texts`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from propolis.observables import values
+from propolis.observables.model import Found
+
+Kind = Callable[[str], Iterable[Found]]
+
+
+def ip(text: str) -> Iterable[Found]:
+    """An address."""
+    value = values.ip_address(text)
+    return (Found("ip", value),) if value else ()
+
+
+def ips(text: str) -> Iterable[Found]:
+    """Addresses separated by commas, blanks or semicolons (X-Forwarded-For, DNS answers)."""
+    return [found for part in re.split(r"[,;\s]+", text) if part for found in ip(part)]
+
+
+def host(text: str) -> Iterable[Found]:
+    """The remote machine: an address, a domain name or a plain host name."""
+    address = values.ip_address(text)
+    if address:
+        return (Found("ip", address),)
+    return name(text) or workstation(text)
+
+
+def name(text: str) -> Iterable[Found]:
+    """A domain name."""
+    value = values.domain(text)
+    return (Found(values.domain_kind(value), value),) if value else ()
+
+
+def peer(text: str) -> Iterable[Found]:
+    """An address or a domain name, perhaps with a port: an HTTP host, a DNS answer."""
+    return ip(text) or name(text.rpartition(":")[0] if re.search(r":\d{1,5}\Z", text) else text)
+
+
+def workstation(text: str) -> Iterable[Found]:
+    """The name of a remote machine."""
+    value = values.host_name(text)
+    return (Found("hostname", value),) if value else ()
+
+
+def user(text: str) -> Iterable[Found]:
+    """An account; one in mail form is a mail address."""
+    if "@" in text:
+        address = values.mail(text)
+        if address:
+            return (Found("mail", address),)
+    value = values.user_name(text)
+    return (Found("other", value, "username"),) if value else ()
+
+
+def account(text: str) -> Iterable[Found]:
+    """An account that is itself the object of the event: a machine account counts too."""
+    value = values.user_name(text, machine=True)
+    return (Found("other", value, "username"),) if value else ()
+
+
+def distinguished(text: str) -> Iterable[Found]:
+    """An account given as a distinguished name: `CN=alice,CN=Users,DC=example,DC=org`."""
+    found = re.match(r"\s*(?:CN|UID)=((?:[^,\\]|\\.)+)", text, re.IGNORECASE)
+    return user(found.group(1).replace("\\", "")) if found else user(text)
+
+
+def mail(text: str) -> Iterable[Found]:
+    """One or more mail addresses, with or without names and angle brackets."""
+    found = []
+    for part in re.split(r"[,;\s]+", text):
+        address = values.mail(part) if "@" in part else None
+        if address:
+            found.append(Found("mail", address))
+    return found
+
+
+def url(text: str) -> Iterable[Found]:
+    """A full URL; a link to a vendor's explanation is none."""
+    value = values.url(text)
+    return (Found("url", value),) if value and not values.is_reference(value) else ()
+
+
+def uri(text: str) -> Iterable[Found]:
+    """What a client asked a server for: a path, or the full URL where a proxy wrote it."""
+    if "://" in text[:12]:
+        return url(text)
+    value = values.uri_path(text)
+    return (Found("uri_path", value),) if value else ()
+
+
+def request_line(text: str) -> Iterable[Found]:
+    """`GET /path HTTP/1.1`."""
+    found = re.match(r'\s*"?[A-Z]{3,10} (\S.*?)(?: HTTP/[\d.]+"?)?\s*\Z', text)
+    return uri(found.group(1)) if found else ()
+
+
+def agent(text: str) -> Iterable[Found]:
+    """A user agent; one that tries a shellshock or a log4shell is read as the command it is."""
+    value = values.user_agent(text)
+    if value is None:
+        return ()
+    found = [Found("user-agent", value)]
+    if "() {" in value or "${" in value:
+        from propolis.observables.texts.command import command_line
+
+        found += [seen for seen in command_line(value) if seen.data_type == "url"]
+    return found
+
+
+def digest(text: str) -> Iterable[Found]:
+    """One hash of a file."""
+    value = values.file_hash(text)
+    return (Found("hash", value[1], value[0]),) if value else ()
+
+
+def digests(text: str) -> Iterable[Found]:
+    """Sysmon's `SHA1=..,MD5=..,SHA256=..,IMPHASH=..`; the hash of the import table is not one of the file."""
+    found: list[Found] = []
+    for part in re.split(r"[,;\s|]+", text):
+        label, equals, value = part.rpartition("=")
+        if not equals or label.strip().upper() != "IMPHASH":
+            found.extend(digest(value))
+    return found
+
+
+def file(text: str) -> Iterable[Found]:
+    """The file the event is about, whatever it is."""
+    value = values.file_path(text)
+    return (Found("filename", value),) if value else ()
+
+
+def program(text: str) -> Iterable[Found]:
+    """A program that acted; one that is part of the operating system is no observable."""
+    value = values.file_path(text)
+    if value is None or values.is_system_binary(value) or ("\\" not in value and "/" not in value and "." not in value):
+        return ()
+    return (Found("filename", value),)
+
+
+def service_image(text: str) -> Iterable[Found]:
+    """The program of a service: its `ImagePath` is a command line."""
+    value = values.single_backslashes(text.strip())
+    found = re.match(
+        r'\\*"?((?:[A-Za-z]:|%\w+%|\\\\[\w.-]+)\\[^"]*?\.(?:exe|sys|dll|bat|cmd|ps1|scr|com))(?=["\s]|\Z)',
+        value,
+        re.IGNORECASE,
+    )
+    return program(found.group(1)) if found else ()
+
+
+def files(text: str) -> Iterable[Found]:
+    """Defender's `file:_C:\\evil.exe; containerfile:_C:\\evil.zip; webfile:_C:\\x|http://host/x|pid:1`."""
+    found: list[Found] = []
+    for part in re.split(r";\s*(?=[a-z]+:_)", text):
+        label, marked, value = part.strip().partition(":_")
+        if not marked:
+            found.extend(file(part.rstrip(";")))
+        elif label == "webfile":
+            found.extend(seen for piece in value.split("|") for seen in (url(piece) or _path_only(piece)))
+        elif label in ("regkey", "regkeyvalue", "runkey"):
+            found.extend(key(value.partition("\\\\")[0] and value))
+        elif label in (
+            "file",
+            "containerfile",
+            "process",
+            "startup",
+            "internalbehavior",
+            "amsi",
+            "driver",
+            "taskscheduler",
+        ):
+            found.extend(file(value.partition("->")[0].rstrip(";")) if _path_only(value) else ())
+    return found
+
+
+def _path_only(text: str) -> Iterable[Found]:
+    return file(text) if "\\" in text or text[:1] == "/" else ()
+
+
+def path(text: str) -> Iterable[Found]:
+    """A file, but only where the field holds a path and not a bare word."""
+    value = values.file_path(text)
+    if value is None or not re.match(r"/.|[A-Za-z]:\\|\\\\\w|%\w+%\\|\\Device\\", value):
+        return ()
+    return (Found("filename", value),)
+
+
+def key(text: str) -> Iterable[Found]:
+    """A registry key."""
+    value = values.registry_key(text)
+    return (Found("registry", value),) if value else ()
+
+
+def vulnerability(text: str) -> Iterable[Found]:
+    """The CVE numbers a product's text names."""
+    if "CVE-" not in text and "cve-" not in text:
+        return ()
+    numbers = re.findall(r"\bCVE-\d{4}-\d{4,7}\b", text, re.IGNORECASE)
+    return [Found("other", number.upper(), "cve", "vulnerability") for number in dict.fromkeys(numbers)]
+
+
+def _other(subtype: str) -> Kind:
+    def read(text: str) -> Iterable[Found]:
+        text = text.strip(" \t\r\n\"'")
+        return () if values.is_placeholder(text) or len(text) > 512 else (Found("other", text, subtype),)
+
+    read.__doc__ = f"A {subtype}."
+    return read
+
+
+threat = _other("threat-name")
+service = _other("service-name")
+cloud_account = _other("cloud-account")

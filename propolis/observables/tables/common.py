@@ -1,0 +1,179 @@
+"""Well-known field names: what a field of this name holds, in whatever source it occurs.
+
+Names are compared without case, `_`, `-`, `.` and blanks: `src_ip`, `SrcIp` and `srcIP` are one. Every kind checks the
+value, so a field that holds something else by this name gives nothing. Names that often mean the reporting device
+(`host`, `hostname`, `dvc`), a link to a vendor (`ref`, `link`, `permalink`) or an id are left out on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from propolis.observables import kinds
+from propolis.observables.kinds import Kind
+from propolis.observables.table import DEEPEST
+from propolis.observables.texts import command
+
+MOST_FIELDS = 4096  # fields of one alert that are looked at by name
+
+
+def _names(kind: Kind, role: str, names: str) -> dict[str, tuple[Kind, str]]:
+    return dict.fromkeys(names.split(), (kind, role))
+
+
+NAMES: dict[str, tuple[Kind, str]] = {
+    **_names(
+        kinds.peer,
+        "source",
+        "srcip sip sourceip sourceaddress srcaddr srcaddress clientip clientaddr clientaddress remoteip remoteaddr"
+        " remoteaddress remotehost callerip calleripaddress ipaddress attackerip attacker origh peerip remotepeer"
+        " natsourceip transrcip mappedsrcip xff xforwardedfor forwardedfor cip actorip actoripaddress rhost senderip"
+        " remip originatorip clientdynip sourceipv4 sourceipv6 srcv6 userip loginip fromip saddr foreignip peer",
+    ),
+    **_names(kinds.ip, "source", "src source client ip ipv4 ipv6 remote rip origin"),
+    **_names(
+        kinds.peer,
+        "destination",
+        "dstip dip destip destinationip destinationaddress dstaddr dstaddress targetip respH resph serverip"
+        " natdestinationip trandstip mappeddstip targetipv4 targetipv6 dstv6 daddr victimip originserverip",
+    ),
+    **_names(kinds.ip, "destination", "dst dest destination target server victim lip"),
+    **_names(
+        kinds.name, "destination", "dstname desthost destinationhostname destinationdomain targethostname dsthost"
+    ),
+    **_names(kinds.name, "source", "srchost sourcehostname srcdomain clienthostname helo"),
+    **_names(kinds.name, "query", "query qname rrname queryname dnsquery dnsname domainname dnsqueryname"),
+    **_names(
+        kinds.peer, "request", "httphost hosthead hostheader sni servername requesthost urlhost urldomain vhost domain"
+    ),
+    **_names(
+        kinds.user,
+        "subject",
+        "srcuser user username usrname suser sourceuser sourceusername login loginname accountname account"
+        " subjectusername actor useraccount usr suname srcusername uname clientusername logonuser authuser",
+    ),
+    **_names(
+        kinds.user, "target", "dstuser duser destinationuser destinationusername targetusername targetuser affecteduser"
+    ),
+    **_names(
+        kinds.mail,
+        "subject",
+        "email useremail mail principalemail emailaddress userprincipalname upn mailboxownerupn userid",
+    ),
+    **_names(
+        kinds.mail,
+        "sender",
+        "from sender mailfrom srcemail p1sender p2sender senderaddress fromaddress envelopefrom emailfrom",
+    ),
+    **_names(
+        kinds.mail,
+        "recipient",
+        "to recipient recipients rcptto rcpt dstemail recipientaddress toaddress envelopeto emailto",
+    ),
+    **_names(
+        kinds.uri,
+        "request",
+        "url uri requesturl requesturi request urlpath targeturl httpurl fullurl clienturl requestpath",
+    ),
+    **_names(kinds.url, "referrer", "referer referrer httpreferer httprefer httpreferrer"),
+    **_names(
+        kinds.agent, "client", "useragent httpuseragent agent clientagent requestclientapplication ua csuseragent"
+    ),
+    **_names(
+        kinds.digest,
+        "file",
+        "md5 sha1 sha256 hash filehash filedigest filemd5 filesha1 filesha256 filehashmd5 filehashsha1 filehashsha256"
+        " analyticscksum checksum md5sum sha1sum sha256sum filechecksum processhash hashvalue",
+    ),
+    **_names(kinds.digests, "file", "hashes"),
+    **_names(
+        kinds.file, "file", "filename filepath fname targetfilename fullpath infectedfile infectedpath quarantinedfile"
+    ),
+    **_names(kinds.path, "file", "path file target folder object objectname filefullpath virusfilepath"),
+    **_names(
+        kinds.program,
+        "process",
+        "process processname processpath exe executable image parentimage sproc imagepath newprocessname",
+    ),
+    **_names(command.command_line, "command", "commandline cmdline command processcommandline cmd parentcommandline"),
+    **_names(kinds.vulnerability, "vulnerability", "cve cveid cves vulnerability signature alertsignature attackname"),
+    **_names(kinds.threat, "threat", "threatname virusname virus malware malwarename malwarefamily virusthreatname"),
+    **_names(kinds.key, "registry", "registrykey regkey registrypath targetobject"),
+}
+# What a party's own object (`source.ip`, `client.address`) makes of the plain names in it.
+_PARTIES = {
+    **dict.fromkeys(
+        ("source", "src", "srcendpoint", "client", "attacker", "remote", "actor", "caller", "peer"), "source"
+    ),
+    **dict.fromkeys(("destination", "dst", "dest", "dstendpoint", "server", "target", "victim"), "destination"),
+}
+_PARTY_NAMES = frozenset(("ip", "address", "addr", "ipaddress", "ipv4", "ipv6", "host", "hostname", "domain"))
+# Objects that describe the reporting side, or quote another document.
+_CLOSED = frozenset(
+    (
+        "rule agent manager cluster predecoder decoder host observer device sensor parameters alert geoip geo compliance"
+        " reference references metadata tags labels flow win syscheck".split()
+    )
+)
+
+_known: dict[str, tuple[Kind, str] | None] = {}
+
+
+def _lookup(name: str) -> tuple[Kind, str] | None:
+    found = _known.get(name, False)
+    if found is not False:
+        return found  # type: ignore[return-value]
+    meaning = NAMES.get(plain(name))
+    if len(_known) < MOST_FIELDS:  # names come from outside: the memory of them is bounded
+        _known[name] = meaning
+    return meaning
+
+
+def plain(name: str) -> str:
+    """A field's name as it is compared."""
+    return name.lower().replace("_", "").replace("-", "").replace(".", "").replace(" ", "")
+
+
+def fields(data: Any, path: str) -> Iterator[tuple[Kind, str, str, str]]:
+    """`(kind, role, text, path)` for every field of a well-known name below `data`, at most MOST_FIELDS of them."""
+    waiting: list[tuple[Any, str, str, int]] = [(data, path, "", 0)]
+    budget = MOST_FIELDS
+    while waiting and budget > 0:
+        node, place, party, depth = waiting.pop()
+        budget -= 1
+        if type(node) is dict:
+            for name, value in node.items():
+                kind = type(value)
+                if kind is str:
+                    budget -= 1
+                    meaning = _lookup(name)
+                    if party and plain(name) in _PARTY_NAMES:
+                        meaning = (kinds.host if name != "domain" else kinds.name, party)
+                    if meaning is not None:
+                        yield meaning[0], meaning[1], value, f"{place}.{name}"
+                elif (kind is dict or kind is list) and depth < DEEPEST:
+                    waiting.extend(_inner(name, value, place, party, depth))
+        elif type(node) is list:
+            waiting.extend((entry, place, party, depth + 1) for entry in node if type(entry) in (dict, list))
+
+
+def _inner(name: str, value: Any, place: str, party: str, depth: int) -> Iterator[tuple[Any, str, str, int]]:
+    short = plain(name)
+    if short in _CLOSED:
+        return
+    here = f"{place}.{name}"
+    if type(value) is list and any(type(entry) is str for entry in value[:8]):
+        yield (
+            {name: " ".join(entry for entry in value[:256] if type(entry) is str)} if short in _LISTS else {},
+            place,
+            "",
+            depth + 1,
+        )
+        for entry in value[:256] if short not in _LISTS else ():
+            yield {name: entry}, place, party, depth + 1
+    else:
+        yield value, here, _PARTIES.get(short, ""), depth + 1
+
+
+_LISTS = frozenset(("to", "recipient", "recipients", "rcptto"))

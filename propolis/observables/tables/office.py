@@ -1,0 +1,96 @@
+"""Office 365 and Microsoft Graph."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from propolis.observables import kinds, values
+from propolis.observables.model import Found
+from propolis.observables.table import Composed, Source, part, rows, text
+from propolis.observables.texts import command
+
+O = "data.office365"  # noqa: E741 - as in the handbook's tables
+_NOT_PEOPLE = re.compile(
+    r"(?:ThreatIntel|ServicePrincipal_|SHAREPOINT\\|NT AUTHORITY\\|app@sharepoint|Not Available|urn:|[0-9a-f-]{32,36}\Z|SharingLinks\.|Limited Access|S-1-)",
+    re.I,
+)
+
+
+def _person(value: str) -> list[Found]:
+    """A user in mail form or by name; Office writes services and groups into the same fields."""
+    return [] if _NOT_PEOPLE.match(value.strip()) or "#EXT#" in value else list(kinds.user(value))
+
+
+def _object(fields: dict[str, Any]) -> Composed:
+    """`ObjectId` is the URL of the file in SharePoint and OneDrive; `SiteUrl` stands in where it is not."""
+    office = part(fields, "data", "office365")
+    target = values.url(text(office, "ObjectId"))
+    if target:
+        yield Found("url", target, "", "resource"), f"{O}.ObjectId"
+        return
+    site = values.url(text(office, "SiteUrl"))
+    if site:
+        yield Found("url", site, "", "resource"), f"{O}.SiteUrl"
+
+
+OFFICE = Source(
+    "office 365",
+    rows(
+        O,
+        (kinds.ip, "source", "ClientIP", "ActorIpAddress", "SenderIp", "SenderIP", "ClientIPAddress", "IPAddress"),
+        (_person, "subject", "UserId", "UserPrincipalName"),
+        (_person, "target", "MailboxOwnerUPN", "TargetUserOrGroupName", "TargetUserId"),
+        (kinds.mail, "sender", "P1Sender", "P2Sender", "Sender", "SenderAddress"),
+        (kinds.mail, "recipient", "Recipients", "RecipientAddress"),
+        (kinds.agent, "client", "UserAgent", "ClientInfoString"),
+        (kinds.file, "file", "SourceFileName", "AttachmentData.FileName", "FileName"),
+        (kinds.digest, "file", "AttachmentData.SHA256", "SHA256", "FileData.SHA256"),
+        (kinds.url, "related", "Url", "URLs", "BadUrls", "ThreatUrls", "Urls"),
+        (kinds.name, "related", "UrlDomain"),
+        (kinds.threat, "threat", "AttachmentData.MalwareFamily", "MalwareFamily", "VirusInfo.VirusName"),
+    ),
+    compose=_object,
+)
+
+_G = "data.ms-graph"
+_EVIDENCE = f"{_G}.evidence"
+GRAPH = Source(
+    "microsoft graph",
+    rows(
+        _EVIDENCE,
+        (kinds.ip, "source", "lastIpAddress", "lastExternalIpAddress", "ipAddress", "senderIp", "clientIp"),
+        (kinds.name, "target", "deviceDnsName"),
+        (kinds.url, "related", "url", "urls"),
+        (kinds.name, "related", "domainName"),
+        (kinds.user, "subject", "loggedOnUsers.accountName", "userAccount.accountName"),
+        (kinds.mail, "subject", "userAccount.userPrincipalName", "primaryAddress"),
+        (kinds.mail, "sender", "p1Sender.emailAddress", "p2Sender.emailAddress"),
+        (kinds.mail, "recipient", "recipientEmailAddress"),
+        (kinds.file, "file", "fileDetails.fileName"),
+        (
+            kinds.digest,
+            "file",
+            "fileDetails.md5",
+            "fileDetails.sha1",
+            "fileDetails.sha256",
+            "fileHash",
+            "imageFile.sha1",
+        ),
+        (kinds.digest, "process", "imageFile.sha256", "imageFile.md5", "parentProcessImageFile.sha256"),
+        (kinds.program, "process", "imageFile.fileName"),
+        (command.command_line, "command", "processCommandLine", "parentProcessCommandLine"),
+        (kinds.key, "registry", "registryKey"),
+        (kinds.agent, "client", "userAgent"),
+    )
+    + rows(
+        _G,
+        (kinds.ip, "source", "ipAddress", "actor.ipAddress", "initiatedBy.user.ipAddress", "clientIp"),
+        (_person, "subject", "userPrincipalName", "initiatedBy.user.userPrincipalName", "actor.userPrincipalName"),
+        (_person, "subject", "accountUpn", "actor.auditActorType.userPrincipalName", "userId"),
+        (_person, "target", "targetResources.userPrincipalName"),
+        (kinds.threat, "threat", "threatDisplayName"),
+        (kinds.agent, "client", "userAgent", "clientAppUsed.userAgent"),
+        (kinds.name, "target", "deviceDnsName"),
+    ),
+)

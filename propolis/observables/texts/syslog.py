@@ -1,0 +1,244 @@
+"""Messages of well-known daemons: what stands in the line but not in the alert's fields.
+
+Each reader takes the whole `full_log` of its own decoder only. The forms are those of the daemons' sources.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from propolis.observables import kinds, values
+from propolis.observables.model import Found
+
+_SSHD = re.compile(
+    r"(?:(?:Failed|Accepted) \S+ for |Invalid user |authenticating user |invalid user |illegal user |for user |"
+    r"attempts exceeded for |error for |^User | user )(?:invalid user |illegal user )?(\S+) (?:from )?(\S+)(?: port \d+)?"
+)
+_SSHD_NAME = re.compile(r"(?:getaddrinfo for|Address \S+ maps to) (\S+?),? (?:\[([^\]]+)\]|but )")
+_NAME_AND_ADDRESS = re.compile(r"([\w.-]*)\[((?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+)\]")
+_ENVELOPE = re.compile(
+    r"\b(?P<part>from|to|orig_to|F|P|RCPT|FROM|TO|sender|recipient)\s*[=:]?\s*<(?P<mail>[^<>\s]+@[^<>\s]+)>", re.I
+)
+_NAMED = re.compile(r"client (?:@\S+ )?([0-9A-Fa-f:.]+)#\d+(?: \(([^)]+)\))?")
+_NAMED_QUERY = re.compile(r"(?:query(?: \(cache\))?:? '?|zone transfer '|update '|resolving ')([A-Za-z0-9_.-]+)[/' ]")
+_PAM = re.compile(r"\b(ruser|rhost|user)=(\S+)")
+_ASTERISK = re.compile(r"(?:Registration|Registrati?on) from '\"?([^\"'<]*)\"?[^']*' failed for '([^']+)'")
+_ARROW = re.compile(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})(?::\d+)? -> ((?:\d{1,3}\.){3}\d{1,3})(?::\d+)?(?![\w./])")
+_TOKEN = re.compile(r"[^\s,;()<>\[\]\"'=]+")
+
+
+def sshd(text: str) -> Iterator[Found]:
+    """Who tried to log in, from where; and the name that the reverse look-up gave."""
+    found = _SSHD.search(text.partition("]: ")[2] or text)
+    if found and found.group(1) != "from":
+        address = values.ip_address(found.group(2))
+        if address:
+            yield Found("ip", address, "", "source")
+            yield from _as(kinds.user(found.group(1)), "subject")
+    named = _SSHD_NAME.search(text)
+    if named:
+        yield from _as(kinds.name(named.group(1)), "source")
+        yield from _as(kinds.ip(named.group(2) or ""), "source")
+
+
+def pam(text: str) -> Iterator[Found]:
+    """`ruser=`, `rhost=` and `user=` of pam_unix and its kin."""
+    roles = {"ruser": "subject", "user": "target", "rhost": "source"}
+    for part, value in _PAM.findall(text):
+        yield from _as(kinds.peer(value) if part == "rhost" else kinds.user(value), roles[part])
+
+
+def mailer(text: str) -> Iterator[Found]:
+    """Mail servers: the envelope's addresses, and the peer as `name[address]` or `H=(name) [address]`."""
+    for found in _ENVELOPE.finditer(text):
+        part = found.group("part").lower()
+        role = "sender" if part in ("from", "f", "sender") else "recipient"
+        yield from _as(kinds.mail(found.group("mail")), role)
+    for name, address in _NAME_AND_ADDRESS.findall(text):
+        yield from _as(kinds.ip(address), "source")
+        if name not in ("unknown", "", "localhost"):
+            yield from _as(kinds.name(name), "source")
+
+
+def exim(text: str) -> Iterator[Found]:
+    """Exim: as the other mailers, and the host that greets as `H=name (helo) [address]`."""
+    yield from mailer(text)
+    found = re.search(r"\bH=([\w.-]+)?\s*(?:\(([^)]*)\))? ?\[([0-9A-Fa-f:.]+)\]", text)
+    if found:
+        yield from _as(kinds.ip(found.group(3)), "source")
+        yield from _as(kinds.name(found.group(1) or ""), "source")
+    found = re.search(r"input=\"(.*)\"", text)
+    if found:
+        from propolis.observables.texts.access_log import raw_request
+
+        yield from (seen for seen in raw_request(found.group(1)) if seen.data_type == "user-agent")
+
+
+def dovecot(text: str) -> Iterator[Found]:
+    """`user=<x>, rip=1.2.3.4, lip=...`, `sql(user@example.org,1.2.3.4)`."""
+    found = re.search(r"\buser=<([^>]+)>", text)
+    if found:
+        yield from _as(kinds.user(found.group(1)), "target")
+    found = re.search(r"\brip=([0-9A-Fa-f:.]+)", text)
+    if found:
+        yield from _as(kinds.ip(found.group(1)), "source")
+
+
+def ftpd(text: str) -> Iterator[Found]:
+    """FTP servers: the peer as `name[address]` or `(user@address)`, and `USER name`."""
+    for name, address in _NAME_AND_ADDRESS.findall(text.replace(" [", "[")):
+        yield from _as(kinds.ip(address), "source")
+        yield from _as(kinds.name(name), "source")
+    found = re.search(r"\bUSER ([^\s:]+)", text)
+    if found:
+        yield from _as(kinds.user(found.group(1)), "subject")
+    found = re.search(r"\(([^@\s(]+)@([^)\s]+)\)", text)
+    if found:
+        yield from _as(kinds.peer(found.group(2)), "source")
+        yield from _as(kinds.user(found.group(1).replace("?", "")), "subject")
+
+
+def named(text: str) -> Iterator[Found]:
+    """BIND: who asked for what."""
+    found = _NAMED.search(text)
+    if found:
+        yield from _as(kinds.ip(found.group(1)), "source")
+        yield from _as(kinds.name(found.group(2) or ""), "query")
+    query = _NAMED_QUERY.search(text)
+    if query:
+        yield from _as(kinds.name(query.group(1)), "query")
+
+
+def squid(text: str) -> Iterator[Found]:
+    """Squid's own access log: `GET http://host/ user NONE/- text/html`."""
+    found = re.search(r"\s[A-Z_]+/\d{3} \d+ [A-Z]+ \S+ (\S+) [A-Z_]+/(\S+)", text)
+    if found:
+        yield from _as(kinds.user(found.group(1)), "subject")
+        yield from _as(kinds.ip(found.group(2)), "destination")
+
+
+def asterisk(text: str) -> Iterator[Found]:
+    """Asterisk and FreePBX: `Registration from '"101" <sip:..>' failed for '192.0.2.1:5060'`."""
+    found = _ASTERISK.search(text)
+    if found:
+        yield from _as(kinds.user(found.group(1)), "subject")
+        yield from _as(kinds.ip(found.group(2)), "source")
+
+
+def addresses(text: str) -> Iterator[Found]:
+    """Network devices that write sentences (Cisco, NetScreen, Snort): the tokens that are addresses, in their order.
+
+    `inside:192.0.2.1/59610` is one, with interface and port; `10.0.0.0/24` and `255.255.255.0` are none.
+    """
+    arrow = _ARROW.search(text)
+    if arrow:
+        yield from _as(kinds.ip(arrow.group(1)), "source")
+        yield from _as(kinds.ip(arrow.group(2)), "destination")
+    role = "related"
+    for found in _TOKEN.finditer(text):
+        token = found.group()
+        role = _DIRECTIONS.get(token.lower(), role)
+        address = _device_address(token)
+        if address:
+            yield Found("ip", address, "", role)
+
+
+_DIRECTIONS = {
+    "from": "source",
+    "src": "source",
+    "host": "source",
+    "laddr": "source",
+    "to": "destination",
+    "dst": "destination",
+    "faddr": "destination",
+}
+
+
+def _device_address(token: str) -> str | None:
+    token = token.rstrip(".,")
+    if not any(sign.isdigit() for sign in token) or ("." not in token and ":" not in token):
+        return None
+    head, slash, tail = token.partition("/")
+    if slash:
+        if not tail.isdigit() or (int(tail) <= 32 and ":" not in head and head.endswith(".0")) or "->" in token:
+            return None
+        token = head
+    address = values.ip_address(token)
+    if address is None and ":" in token:
+        address = values.ip_address(token.partition(":")[2])
+    return address
+
+
+def cisco(text: str) -> Iterator[Found]:
+    """Cisco ASA, PIX and FTD: the addresses, and the name on a dynamic list."""
+    body = text.partition("%")[2].partition(": ")[2]
+    yield from addresses(body)
+    listed = re.search(r"(?:dynamic|local|static) list: ([\w.-]+\.[A-Za-z]{2,})", body)
+    if listed:
+        yield from _as(kinds.name(listed.group(1)), "destination")
+    user = re.search(r"\b(?:user|username|Uname)[ =:]+'?\"?<?([A-Za-z0-9_.@\\-]+)", body)
+    if user and values.ip_address(user.group(1)) is None and user.group(1).lower() not in ("authentication", "from"):
+        yield from _as(kinds.user(user.group(1)), "subject")
+
+
+def rootcheck(text: str) -> Iterator[Found]:
+    """`Rootkit 'X' detected by the presence of file '/y'`, `Trojaned version of file '/y' detected`."""
+    for label, value in re.findall(r"\b(Rootkit|[Ff]ile|[Dd]irectory|Process) '([^']+)'", text):
+        if label == "Rootkit":
+            yield Found("other", value, "threat-name", "threat")
+        else:
+            yield from _as(kinds.path(value), "file")
+
+
+def nested_login(text: str) -> Iterator[Found]:
+    """The log line that an enrichment integration quotes (`original_full_log`)."""
+    return sshd(text)
+
+
+def composite(text: str) -> Iterator[Found]:
+    """`previous_output` of a composite rule: where the earlier events came from; nothing else of them is asked for."""
+    for line in text.split("\n")[:200]:
+        yield from (found for found in _line(line) if found.data_type == "ip" and found.role == "source")
+
+
+def _line(line: str) -> Iterable[Found]:
+    if "sshd" in line:
+        return sshd(line)
+    first = line.partition(" ")[0]
+    return _as(kinds.ip(first), "source") if ' "' in line and "[" in line else ()
+
+
+def _as(found: Iterable[Found], role: str) -> Iterator[Found]:
+    for seen in found:
+        yield seen._replace(role=role)
+
+
+def audit(text: str) -> Iterator[Found]:
+    """The parts of an audit record that Wazuh's decoder leaves in the text: the account, and where it came from."""
+    found = re.search(r'\bacct="?([^"\s\']+)', text)
+    if found:
+        yield from _as(kinds.user(found.group(1)), "target")
+    found = re.search(r"\baddr=([0-9A-Fa-f:.]+)", text)
+    if found:
+        yield from _as(kinds.ip(found.group(1)), "source")
+
+
+def kernel(text: str) -> Iterator[Found]:
+    """AppArmor's denials and netfilter's `SRC=.. DST=..`."""
+    if "apparmor=" in text:
+        found = re.search(r'\bname="([^"]+)"', text)
+        if found:
+            yield from _as(kinds.program(found.group(1)), "file")
+    for name, role in (("SRC", "source"), ("DST", "destination")):
+        found = re.search(rf"\b{name}=([0-9A-Fa-f:.]+)", text)
+        if found:
+            yield from _as(kinds.ip(found.group(1)), role)
+
+
+def nextcloud(text: str) -> Iterator[Found]:
+    """`Login failed: 'admin' (Remote IP: '192.0.2.1')`."""
+    found = re.search(r"Login failed: '?([^'()]+?)'? \(Remote IP: '?([^')]+)'?\)", text)
+    if found:
+        yield from _as(kinds.user(found.group(1)), "subject")
+        yield from _as(kinds.ip(found.group(2)), "source")

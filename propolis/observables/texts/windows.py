@@ -1,0 +1,61 @@
+"""Texts inside Windows events that have a form of their own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from propolis.observables import kinds, values
+from propolis.observables.model import Found
+from propolis.observables.texts.command import command_line, plain
+
+
+def query_results(text: str) -> Iterator[Found]:
+    """Sysmon 22: `type:  5 cname.example;192.0.2.1;::ffff:192.0.2.2;`."""
+    for part in text.split(";"):
+        part = part.strip()
+        if part.startswith("type:"):
+            part = part[5:].strip().partition(" ")[2].strip()
+        for found in kinds.ip(part) or kinds.name(part):
+            yield found._replace(role="result")
+
+
+def stream_contents(text: str) -> Iterator[Found]:
+    """Sysmon 15: the mark of the web with `ReferrerUrl=` and `HostUrl=`."""
+    for name, address in re.findall(r"(ReferrerUrl|HostUrl)=(\S+)", plain(text)):
+        role = "source" if name == "HostUrl" else "referrer"
+        yield from (found._replace(role=role) for found in kinds.url(address))
+
+
+def registry_details(text: str) -> Iterator[Found]:
+    """Sysmon 13: the data of a value, which is often a command line."""
+    if not text.startswith(("(", "DWORD", "QWORD", "Binary")):
+        yield from command_line(plain(text))
+
+
+def classic_data(text: str) -> Iterator[Found]:
+    """Unnamed data of classic events, joined with commas: SQL Server's `[CLIENT: 192.0.2.1]`, an installer's package."""
+    text = plain(text)
+    client = re.search(r"\[CLIENT: ([^\]]+)\]", text)
+    if client:
+        yield from (found._replace(role="source") for found in kinds.ip(client.group(1)))
+        login = re.search(r"[Ll]ogin (?:failed|succeeded) for user '([^']+)'", text)
+        yield from (f._replace(role="target") for f in kinds.user(login.group(1) if login else text.partition(",")[0]))
+    for part in text.split(", "):
+        if re.match(r"[A-Za-z]:\\[^,]+\.\w{2,4}\Z", part) and not values.is_system_binary(part):
+            yield Found("filename", part, "", "file")
+
+
+def gateway_message(text: str) -> Iterator[Found]:
+    """Remote Desktop Gateway writes the user and the client only into its sentence."""
+    found = re.search(r'The user "([^"]+)", on client computer "([^"]+)"', text)
+    if found:
+        yield from (seen._replace(role="subject") for seen in kinds.user(found.group(1)))
+        yield from (seen._replace(role="source") for seen in kinds.host(found.group(2)))
+
+
+def unc(text: str) -> Iterator[Found]:
+    """The machine in a network path, where it is an address."""
+    found = re.match(r"\\\\([^\\]+)\\", plain(text))
+    if found:
+        yield from (seen._replace(role="destination") for seen in kinds.ip(found.group(1)))
