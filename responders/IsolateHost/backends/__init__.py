@@ -1,0 +1,14 @@
+"""What can isolate a host: the word in the item `backend` -> how to make one.
+
+A new one is a module beside this file with a `make` function, a line here, and a bench for `tests/responders/suite.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from propolis.containment.responder import BackendFactory
+
+from . import nftables_ssh
+
+BACKENDS: Mapping[str, BackendFactory] = {"nftables_ssh": nftables_ssh.make}
