@@ -1,0 +1,1 @@
+"""HTTP for the service: a small WSGI frame (`application`) and the embedded server (`server`) that runs it."""
