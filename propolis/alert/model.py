@@ -1,4 +1,4 @@
-"""The alert document, read tolerantly: a property is empty where the document has nothing usable, never an exception."""
+"""The alert document, read tolerantly: a property is empty where nothing usable stands there, never an exception."""
 
 from __future__ import annotations
 
@@ -96,6 +96,15 @@ class Alert:
     def mitre_techniques(self) -> tuple[str, ...]:
         """ATT&CK technique names."""
         return _texts(_part(self.fields, "rule", "mitre", "technique"))
+
+    def rule_number(self, name: str) -> int | None:
+        """A count below `rule` (`firedtimes`, `frequency`), or None where it is missing or no whole number."""
+        value = _part(self.fields, "rule", name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def rule_texts(self, name: str) -> tuple[str, ...]:
+        """A list below `rule`, such as the tags of a compliance standard (`pci_dss`)."""
+        return _texts(_part(self.fields, "rule", name))
 
     @property
     def agent_id(self) -> str:

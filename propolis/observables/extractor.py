@@ -33,20 +33,20 @@ def extract_all(alert: Alert) -> Extraction:
         _well_known(collector, fields, source)
     earlier = fields.get("previous_output")
     if type(earlier) is str and earlier:
-        from propolis.observables.texts.syslog import composite  # noqa: PLC0415 - only composite rules have it
+        from propolis.observables.texts.syslog import composite
 
         collector.read(composite, "source", earlier, "previous_output")
     return Extraction(collector.observables(), collector.notes())
 
 
 def _well_known(collector: Collector, fields: dict[str, Any], source: Source) -> None:
-    from propolis.observables.tables import common  # noqa: PLC0415 - only sources without a schema need it
+    from propolis.observables.tables import common
 
     for kind, role, value, path in common.fields(fields.get("data"), "data"):
         collector.read(kind, role, value, path)
     log = fields.get("full_log")
     if type(log) is str and not source.rows and "=" in log:
-        from propolis.observables.texts.pairs import pairs  # noqa: PLC0415
+        from propolis.observables.texts.pairs import pairs
 
         for kind, role, value, path in common.fields(pairs(log), "full_log"):
             collector.read(kind, role, value, path)

@@ -28,8 +28,8 @@ class Row(NamedTuple):
 class Source(NamedTuple):
     """A log source: its rows, what is composed of several fields, and whether well-known names count elsewhere too.
 
-    `loose` tells that fields outside the rows are read by their well-known names (`src_ip`, `user_name`, ...): right for
-    flat decoders and unknown sources, wrong for a source whose schema the rows know.
+    `loose` tells that fields outside the rows are read by their well-known names (`src_ip`, `user_name`, ...): right
+    for flat decoders and unknown sources, wrong for a source whose schema the rows know.
     """
 
     name: str

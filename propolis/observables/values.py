@@ -123,7 +123,7 @@ def is_internal(ip: str) -> bool:
 
 
 def domain(text: str) -> str | None:
-    """A domain name in lower case without the final dot. Not a file name, an address, a method name, or a reverse name."""
+    """A domain name in lower case without the final dot. Not a file name, an address or a reverse name."""
     text = text.strip(" \t\r\n\"'").rstrip(".").lower()
     if not 4 <= len(text) <= 253 or "." not in text or _ipv4(text):
         return None
@@ -221,7 +221,7 @@ def _is_remote(host: str) -> bool:
     name = host if host[:1] == "[" else host.partition(":")[0]
     if ip_address(name):
         return True
-    if name[:4] == "127." or name in ("localhost", "[::1]", "0.0.0.0"):
+    if name[:4] == "127." or name in ("localhost", "[::1]", "0.0.0.0"):  # noqa: S104 - compared, not bound
         return False
     return re.fullmatch(
         r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?", name

@@ -12,6 +12,7 @@ from typing import Any
 
 from propolis.observables import kinds
 from propolis.observables.kinds import Kind
+from propolis.observables.names import words
 from propolis.observables.table import DEEPEST
 from propolis.observables.texts import command
 
@@ -111,9 +112,9 @@ _PARTIES = {
 _PARTY_NAMES = frozenset(("ip", "address", "addr", "ipaddress", "ipv4", "ipv6", "host", "hostname", "domain"))
 # Objects that describe the reporting side, or quote another document.
 _CLOSED = frozenset(
-    (
-        "rule agent manager cluster predecoder decoder host observer device sensor parameters alert geoip geo compliance"
-        " reference references metadata tags labels flow win syscheck".split()
+    words(
+        "rule agent manager cluster predecoder decoder host observer device sensor parameters alert geoip "
+        "geo compliance reference references metadata tags labels flow win syscheck"
     )
 )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from propolis.observables import kinds
 from propolis.observables.table import Source, rows
-from propolis.observables.texts import command, pairs, syslog
 from propolis.observables.tables.unix import STATIC
+from propolis.observables.texts import command, pairs, syslog
 
 OSQUERY = Source(
     "osquery",

@@ -12,8 +12,9 @@ from propolis.observables.texts import command
 
 O = "data.office365"  # noqa: E741 - as in the handbook's tables
 _NOT_PEOPLE = re.compile(
-    r"(?:ThreatIntel|ServicePrincipal_|SHAREPOINT\\|NT AUTHORITY\\|app@sharepoint|Not Available|urn:|[0-9a-f-]{32,36}\Z|SharingLinks\.|Limited Access|S-1-)",
-    re.I,
+    r"(?:ThreatIntel|ServicePrincipal_|SHAREPOINT\\|NT AUTHORITY\\|app@sharepoint|Not Available|urn:|S-1-"
+    r"|[0-9a-f-]{32,36}\Z|SharingLinks\.|Limited Access)",
+    re.IGNORECASE,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from propolis.observables import kinds
+from propolis.observables.names import words
 from propolis.observables.table import Row, Source, rows
 from propolis.observables.texts import command, windows
 
@@ -92,21 +93,27 @@ SECURITY = _source(
 # Event ids of Microsoft-Windows-Security-Auditing and what they are about.
 EVENTS: dict[str, Source] = {
     **dict.fromkeys(
-        "4624 4625 4634 4647 4648 4672 4675 4740 4768 4769 4770 4771 4772 4773 4776 4777 4964".split(), LOGON
+        words("4624 4625 4634 4647 4648 4672 4675 4740 4768 4769 4770 4771 4772 4773 4776 4777 4964"),
+        LOGON,
     ),
-    **dict.fromkeys("4720 4722 4723 4724 4725 4726 4738 4765 4766 4767 4780 4781 4794".split(), ACCOUNT),
-    **dict.fromkeys("4741 4742 4743".split(), COMPUTER),
     **dict.fromkeys(
-        "4727 4728 4729 4730 4731 4732 4733 4734 4735 4737 4744 4745 4746 4747 4748 4749 4750 4751 4752 4753 4754 4755"
-        " 4756 4757 4758 4759 4760 4761 4762 4763 4764 4798 4799".split(),
+        words("4720 4722 4723 4724 4725 4726 4738 4765 4766 4767 4780 4781 4794"),
+        ACCOUNT,
+    ),
+    **dict.fromkeys(["4741", "4742", "4743"], COMPUTER),
+    **dict.fromkeys(
+        words(
+            "4727 4728 4729 4730 4731 4732 4733 4734 4735 4737 4744 4745 4746 4747 4748 4749 4750 4751 4752 4753 "
+            "4754 4755 4756 4757 4758 4759 4760 4761 4762 4763 4764 4798 4799"
+        ),
         GROUP,
     ),
-    **dict.fromkeys("4698 4699 4700 4701 4702".split(), TASK),
+    **dict.fromkeys(["4698", "4699", "4700", "4701", "4702"], TASK),
     "4697": SERVICE,
-    **dict.fromkeys("5140 5142 5143 5144 5145 5168".split(), SHARE),
-    **dict.fromkeys("4778 4779".split(), SESSION),
-    **dict.fromkeys("4656 4657 4658 4660 4663 4670".split(), OBJECT),
-    **dict.fromkeys("5150 5151 5152 5153 5154 5155 5156 5157 5158 5159".split(), FILTERING),
+    **dict.fromkeys(["5140", "5142", "5143", "5144", "5145", "5168"], SHARE),
+    **dict.fromkeys(["4778", "4779"], SESSION),
+    **dict.fromkeys(["4656", "4657", "4658", "4660", "4663", "4670"], OBJECT),
+    **dict.fromkeys(words("5150 5151 5152 5153 5154 5155 5156 5157 5158 5159"), FILTERING),
 }
 
 POWERSHELL = _source(

@@ -85,7 +85,7 @@ def task(text: str) -> list[Found]:
 
 
 def _program(line: str) -> Iterator[Found]:
-    path = values.file_path(line.split("  ")[0])
+    path = values.file_path(line.split("  ", maxsplit=1)[0])
     if path and _WINDOWS_PATH.match(path) and not values.is_system_binary(path):
         yield Found("filename", path, "", "command")
 
@@ -134,7 +134,7 @@ def _pieces(token: str) -> Iterator[str]:
     """The token itself, and what stands after the sign that joins an option to its value."""
     token = token.strip(_EDGES)
     option, sign, value = token.partition("=")
-    if sign and option[:1] in "-/" or (sign and option.isidentifier()):
+    if (sign and option[:1] in "-/") or (sign and option.isidentifier()):
         yield option
         token = value.strip(_EDGES)
     elif token[:1] in ("/", "-") and ":" in token and not token[1:2].isdigit():

@@ -37,7 +37,7 @@ def _cef(extension: str) -> dict[str, str]:
     """A CEF extension: values reach to the next ` key=`, and custom strings (`cs1`) are named by their labels."""
     keys = list(_CEF_KEY.finditer(extension))
     named: dict[str, str] = {}
-    for here, after in zip(keys, [*keys[1:], None]):
+    for here, after in zip(keys, [*keys[1:], None], strict=True):
         value = extension[here.end() : after.start() if after else len(extension)]
         named.setdefault(here.group(1), value.strip().replace("\\=", "=").replace("\\|", "|"))
     for name in [name for name in named if name.endswith("Label")]:
@@ -58,7 +58,7 @@ def _leef(extension: str) -> dict[str, str]:
 
 def elements(text: str) -> dict[str, str]:
     """The leaves of a small XML document, by name."""
-    return {name: value for name, value in re.findall(r"<([A-Za-z_][\w.-]{0,40})>([^<>]{1,2048})</\1>", text[:LONGEST])}
+    return dict(re.findall(r"<([A-Za-z_][\w.-]{0,40})>([^<>]{1,2048})</\1>", text[:LONGEST]))
 
 
 def element_urls(text: str) -> list[Found]:

@@ -13,7 +13,7 @@ from propolis.observables.model import Found
 
 _SSHD = re.compile(
     r"(?:(?:Failed|Accepted) \S+ for |Invalid user |authenticating user |invalid user |illegal user |for user |"
-    r"attempts exceeded for |error for |^User | user )(?:invalid user |illegal user )?(\S+) (?:from )?(\S+)(?: port \d+)?"
+    r"attempts exceeded for |error for |^User | user )(?:invalid user |illegal user )?(\S+) (?:from )?(\S+)"
 )
 _SSHD_NAME = re.compile(r"(?:getaddrinfo for|Address \S+ maps to) (\S+?),? (?:\[([^\]]+)\]|but )")
 _NAME_AND_ADDRESS = re.compile(r"([\w.-]*)\[((?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+)\]")

@@ -13,10 +13,10 @@ from propolis.observables.texts.command import command_line, plain
 def query_results(text: str) -> Iterator[Found]:
     """Sysmon 22: `type:  5 cname.example;192.0.2.1;::ffff:192.0.2.2;`."""
     for part in text.split(";"):
-        part = part.strip()
-        if part.startswith("type:"):
-            part = part[5:].strip().partition(" ")[2].strip()
-        for found in kinds.ip(part) or kinds.name(part):
+        answer = part.strip()
+        if answer.startswith("type:"):
+            answer = answer[5:].strip().partition(" ")[2].strip()
+        for found in kinds.ip(answer) or kinds.name(answer):
             yield found._replace(role="result")
 
 
@@ -34,7 +34,7 @@ def registry_details(text: str) -> Iterator[Found]:
 
 
 def classic_data(text: str) -> Iterator[Found]:
-    """Unnamed data of classic events, joined with commas: SQL Server's `[CLIENT: 192.0.2.1]`, an installer's package."""
+    """Unnamed data of classic events, joined with commas: SQL Server's `[CLIENT: 192.0.2.1]`, an installer's file."""
     text = plain(text)
     client = re.search(r"\[CLIENT: ([^\]]+)\]", text)
     if client:
