@@ -59,7 +59,8 @@ class MemoryStore(Store):
                 raise
 
     def check(self) -> None:
-        return None
+        with self.transaction():
+            return
 
     def close(self) -> None:
         return None

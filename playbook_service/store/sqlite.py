@@ -307,7 +307,7 @@ def _where(kind: str, wanted: Filter) -> tuple[str, list[Any]]:
 
 
 def _dump(body: Body) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return json.dumps(body, separators=(",", ":"), allow_nan=False)
 
 
 def _item(row: tuple[Any, ...]) -> Item:

@@ -1,0 +1,109 @@
+"""Group commit: many senders share one transaction, and each hears of its event only when that is committed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from playbook_service.store.contract import Store, StoreError
+from propolis.clock import Clock
+
+_COUNT_EVERY = 1.0  # seconds between two looks at the backlog, which costs a query
+
+
+class Event(NamedTuple):
+    """Something to be handled later: its key makes a repetition harmless."""
+
+    key: str
+    body: dict[str, Any]
+
+
+class Full(StoreError):
+    """More waits than may wait; the sender should come back."""
+
+
+class _Waiting:
+    """A sender's events and the outcome it waits for."""
+
+    def __init__(self, events: Sequence[Event]):
+        self.events = events
+        self.fresh: list[bool] = []
+        self.error: Exception | None = None
+        self.settled = threading.Event()
+
+
+class Committer:
+    """One thread that commits what others hand in. Use as a context manager."""
+
+    def __init__(self, store: Store, clock: Clock, *, queue: str = "inbox", backlog_limit: int, batch: int = 512):
+        self._store = store
+        self._clock = clock
+        self._queue = queue
+        self._backlog_limit = backlog_limit
+        self._batch = batch
+        self._handed_in: list[_Waiting] = []
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._backlog = 0
+        self._counted_at: float | None = None
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+
+    def __enter__(self) -> Committer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def commit(self, events: Sequence[Event]) -> list[bool]:
+        """Commit the events together; True for each that was new. Returns only when they are durable.
+
+        Raises Full when too much waits, StoreError when the store cannot be written: then nothing was kept.
+        """
+        waiting = _Waiting(events)
+        with self._changed:
+            if self._stopping:
+                raise StoreError("The service is stopping.")
+            self._handed_in.append(waiting)
+            self._changed.notify_all()
+        waiting.settled.wait()
+        if waiting.error is not None:
+            raise waiting.error
+        return waiting.fresh
+
+    def _run(self) -> None:
+        while batch := self._next():
+            try:
+                self._commit(batch)
+            except Exception as error:  # whatever it is, the senders must hear that nothing was kept
+                for waiting in batch:
+                    waiting.error = error
+            for waiting in batch:
+                waiting.settled.set()
+
+    def _next(self) -> list[_Waiting]:
+        """The next batch; empty when it is time to stop and nothing is left."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._handed_in or self._stopping)
+            batch, self._handed_in = self._handed_in[: self._batch], self._handed_in[self._batch :]
+            return batch
+
+    def _commit(self, batch: list[_Waiting]) -> None:
+        with self._store.transaction() as work:
+            self._check_room(work.backlog)
+            outcomes = [[work.put(self._queue, event.key, event.body) for event in each.events] for each in batch]
+        for waiting, fresh in zip(batch, outcomes, strict=True):
+            waiting.fresh = fresh
+        self._backlog += sum(sum(fresh) for fresh in outcomes)
+
+    def _check_room(self, count: Any) -> None:
+        now = self._clock.monotonic()
+        if self._counted_at is None or now - self._counted_at >= _COUNT_EVERY or self._backlog >= self._backlog_limit:
+            backlog = count(self._queue)
+            self._backlog, self._counted_at = backlog.waiting + backlog.claimed, now
+        if self._backlog >= self._backlog_limit:
+            raise Full(f"{self._backlog:,} events wait already; at most {self._backlog_limit:,} may.")
