@@ -37,3 +37,24 @@ def load_backend(worker: str, module: str) -> ModuleType:
     """One module of it: `load_backend("FirewallBlock", "nftables")`."""
     load_backends(worker)
     return importlib.import_module(f"{worker}_backends.{module}")
+
+
+def load_responder(worker: str, script: str) -> ModuleType:
+    """A worker's entry script as a module: `load_responder("FirewallBlock", "firewall_block")`.
+
+    Its folder is on `sys.path` only while it is loaded, and its `backends` leave `sys.modules` afterwards.
+    """
+    folder = RESPONDERS / worker
+    spec = importlib.util.spec_from_file_location(f"{worker}_{script}", folder / f"{script}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    before = list(sys.path)
+    sys.path.insert(0, str(folder))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path[:] = before
+        for name in [name for name in sys.modules if name == "backends" or name.startswith("backends.")]:
+            del sys.modules[name]
+    return module
