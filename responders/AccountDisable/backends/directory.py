@@ -1,0 +1,209 @@
+"""The edge to ldap3: one LDAPS connection to one domain controller, searched exactly and changed one entry at a time.
+
+Nothing is bound without TLS, the server's certificate and name are always checked, and no referral is followed.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from propolis.containment.backend import BackendError
+from propolis.errors import ConfigurationError, MissingExtraError
+
+from .fault import bind_fault, modify_fault, open_fault, search_fault
+
+Changes = dict[str, list[tuple[str, list[bytes]]]]
+"""Attribute -> operations in their order: `("replace"|"add"|"delete", values)`."""
+
+
+class Settings(NamedTuple):
+    """How to reach the domain controller, and as whom."""
+
+    server: str
+    port: int
+    bind_user: str
+    bind_password: str
+    ca_file: str | None
+    """PEM file of the CA; None asks the system's own store."""
+    valid_name: str | None
+    """A name in the certificate where `server` is not one of them."""
+    timeout: int
+    """Seconds for each step: to connect, and for each answer."""
+
+
+class Entry(NamedTuple):
+    """One object of the directory, attribute names in small letters."""
+
+    dn: str
+    values: dict[str, list[bytes]]
+
+    def text(self, name: str) -> str:
+        """The attribute's first value as text, or the empty string."""
+        return self.texts(name)[0] if self.values.get(name.lower()) else ""
+
+    def texts(self, name: str) -> list[str]:
+        """Every value as text."""
+        return [value.decode("utf-8", "replace") for value in self.values.get(name.lower(), [])]
+
+    def raw(self, name: str) -> list[bytes]:
+        """Every value as it came."""
+        return self.values.get(name.lower(), [])
+
+
+class AnswerLost(BackendError):
+    """A change was sent and no answer came: it may have been made."""
+
+
+class Outdated(BackendError):
+    """The entry is not any more as it was read: somebody else changed it meanwhile."""
+
+
+class Directory:
+    """A connection that opens with the first question and again after it broke."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._ldap = _library()
+        self._connection: Any = None
+        if settings.ca_file is not None:
+            _check_ca(settings.ca_file)
+
+    @property
+    def where(self) -> str:
+        """Server and port, for people."""
+        return f"ldaps://{self._settings.server}:{self._settings.port}"
+
+    def escaped(self, text: str) -> str:
+        """The text as a value in a search filter (RFC 4515)."""
+        from ldap3.utils.conv import escape_filter_chars
+
+        return str(escape_filter_chars(text))
+
+    def read(self, dn: str, attributes: list[str]) -> Entry | None:
+        """One object by its name; None where there is none."""
+        found = self._search(dn, "(objectClass=*)", self._ldap.BASE, attributes, 1, missing_is_empty=True)
+        return found[0] if found else None
+
+    def find(self, base: str, wanted: str, attributes: list[str], limit: int = 0) -> list[Entry]:
+        """The objects below `base` that the filter takes, `limit` of them at most (0: as many as the server gives)."""
+        return self._search(base, wanted, self._ldap.SUBTREE, attributes, limit)
+
+    def change(self, dn: str, changes: Changes) -> None:
+        """Change one object in one step. Raises AnswerLost, Outdated or BackendError."""
+        connection = self._open()
+        words = {
+            "replace": self._ldap.MODIFY_REPLACE,
+            "add": self._ldap.MODIFY_ADD,
+            "delete": self._ldap.MODIFY_DELETE,
+        }
+        asked = {name: [(words[word], values) for word, values in steps] for name, steps in changes.items()}
+        try:
+            connection.modify(dn, asked)
+        except self._ldap.core.exceptions.LDAPException:
+            self.close()
+            raise AnswerLost(
+                f"{self.where} took the change of {dn} and its answer was lost: look at the account before repeating."
+            ) from None
+        result = connection.result
+        if result["result"] in (16, 20):
+            raise Outdated(modify_fault(result, dn))
+        if result["result"] != 0:
+            raise BackendError(modify_fault(result, dn))
+
+    def close(self) -> None:
+        """Let the connection go; the next question opens a new one."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            connection.unbind()
+        except (self._ldap.core.exceptions.LDAPException, OSError):
+            return  # it is gone already, which is what was wanted
+
+    def _search(
+        self, base: str, wanted: str, scope: str, attributes: list[str], limit: int, *, missing_is_empty: bool = False
+    ) -> list[Entry]:
+        connection = self._open()
+        try:
+            connection.search(
+                base, wanted, scope, attributes=attributes, size_limit=limit, time_limit=self._settings.timeout
+            )
+        except self._ldap.core.exceptions.LDAPException:
+            self.close()
+            raise BackendError(
+                f"{self.where} gave no answer to a search; check the domain controller, then try again."
+            ) from None
+        result = connection.result
+        code = result["result"]
+        if code == 32 and missing_is_empty:
+            return []
+        if code != 0 and not (code == 4 and limit):
+            raise BackendError(search_fault(result, base, self.where))
+        return [
+            Entry(entry["dn"], {name.lower(): list(values) for name, values in entry["raw_attributes"].items()})
+            for entry in connection.response or []
+            if entry["type"] == "searchResEntry"  # the rest are referrals to other parts of the forest
+        ]
+
+    def _open(self) -> Any:
+        if self._connection is None:
+            connection = self._new()
+            try:
+                connection.open()
+                bound = connection.bind()
+            except self._ldap.core.exceptions.LDAPException as error:
+                raise BackendError(open_fault(error, self.where)) from None
+            if not bound:
+                result = dict(connection.result)
+                connection.unbind()
+                raise BackendError(bind_fault(result, self._settings.bind_user, self.where))
+            self._connection = connection
+        return self._connection
+
+    def _new(self) -> Any:
+        settings = self._settings
+        tls = self._ldap.Tls(
+            validate=ssl.CERT_REQUIRED,
+            version=ssl.PROTOCOL_TLS_CLIENT,
+            ca_certs_file=settings.ca_file,
+            valid_names=[settings.valid_name] if settings.valid_name else None,
+        )
+        server = self._ldap.Server(
+            settings.server,
+            port=settings.port,
+            use_ssl=True,
+            tls=tls,
+            get_info=None,
+            connect_timeout=settings.timeout,
+            allowed_referral_hosts=[],
+        )
+        return self._ldap.Connection(
+            server,
+            user=settings.bind_user,
+            password=settings.bind_password,
+            authentication=self._ldap.SIMPLE,
+            receive_timeout=settings.timeout,
+            auto_referrals=False,
+            raise_exceptions=False,
+        )
+
+
+def _library() -> Any:
+    try:
+        import ldap3
+        import ldap3.core.exceptions
+    except ImportError:
+        raise MissingExtraError("The backend activedirectory", "ldap") from None
+    return ldap3
+
+
+def _check_ca(path: str) -> None:
+    place = "configuration item ad_ca_file"
+    if not Path(path).is_file():
+        raise ConfigurationError(f"names {path}, which is no file on the machine that runs the job.", path=place)
+    try:
+        ssl.create_default_context(cafile=path)
+    except (ssl.SSLError, OSError):
+        raise ConfigurationError(f"names {path}, which holds no certificate in PEM form.", path=place) from None
