@@ -89,10 +89,15 @@ def _by_kind(policy: Policy, facts: HostFacts) -> _Guard | None:
 
 def _by_address(policy: Policy, facts: HostFacts) -> _Guard | None:
     for text in facts.addresses:
-        rule = overlapping(policy.host_rules, text)
+        rule = overlapping(policy.host_rules, _bare(text))
         if rule is not None:
             return _Guard(rule.key, str(rule.network), own=True)
     return None
+
+
+def _bare(address: str) -> str:
+    """An address as inventories list it (`fe80::1%eth0`, `10.1.2.3/24`) without its zone and prefix length."""
+    return address.strip().partition("%")[0].partition("/")[0]
 
 
 def _by_age(policy: Policy, facts: HostFacts, now: float | None) -> _Guard | None:

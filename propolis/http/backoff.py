@@ -60,7 +60,7 @@ def _number(text: str) -> float | None:
 
 
 def _date(text: str) -> float | None:
-    from email.utils import mktime_tz, parsedate_tz  # noqa: PLC0415 - rarely needed, and not cheap to import
+    from email.utils import mktime_tz, parsedate_tz  # rarely needed, and not cheap to import
 
     try:
         parts = parsedate_tz(text)

@@ -95,7 +95,7 @@ class Requester:
 class Client(Requester):
     """Requests to one base address. Threads may share it. Made by `session`."""
 
-    def __init__(  # noqa: PLR0913 - made by `session`, which explains the parts
+    def __init__(
         self,
         address: Address,
         *,
@@ -185,7 +185,7 @@ class Client(Requester):
         raise error.because(f"the wait it asks for, {asked:.0f} s, goes beyond the {budget:.0f} s a call may take")
 
     def _once(self, call: _Call, deadline: float) -> Response:
-        from propolis.http import transport  # noqa: PLC0415 - `requests` costs 130 ms, so it is loaded when needed
+        from propolis.http import transport  # `requests` costs 130 ms, so it is loaded with the first call
 
         attempt = transport.Attempt(self.clock, deadline)
         try:
@@ -204,7 +204,7 @@ class Client(Requester):
         raise self._refusal(call, response)
 
     def _open(self) -> Transport:
-        from propolis.http.transport import Transport  # noqa: PLC0415 - see _once
+        from propolis.http.transport import Transport  # see _once
 
         with self._lock:
             if self._transport is None:

@@ -22,7 +22,7 @@ class HttpError(PropolisError):
     fault: tls, dns, refused, unreachable, timeout, proxy, broken, status, redirect, size, format.
     """
 
-    def __init__(  # noqa: PLR0913 - keyword-only facts of one event
+    def __init__(
         self,
         message: str,
         *,
@@ -62,7 +62,7 @@ class Fault:
 def transport_fault(error: BaseException, *, proxied: bool, sent: bool) -> Fault:
     """Read the chain of exceptions below a failed call for the one that a person can do something about."""
     chain = list(_chain(error))
-    fault = _tls_fault(chain) or _socket_fault(chain, sent)
+    fault = _tls_fault(chain) or _socket_fault(chain, sent) or _tunnel_fault(chain)
     if fault is None:
         return Fault("broken", "the connection broke or the answer is not HTTP; check the address, port and scheme")
     if proxied and fault.kind in ("dns", "refused", "unreachable"):
@@ -98,6 +98,14 @@ def _certificate_text(code: int, message: str) -> str:
     if code in _WRONG_TIME:
         return "the TLS certificate has expired or is not valid yet; renew it, or set this machine's clock"
     return f"the TLS certificate is not trusted ({message}); give the CA that signed it as the CA file"
+
+
+def _tunnel_fault(chain: list[BaseException]) -> Fault | None:
+    for error in chain:
+        # http.client says so in an OSError without a number; nothing else tells it from a broken answer
+        if isinstance(error, OSError) and str(error).startswith("Tunnel connection failed"):
+            return Fault("proxy", "the proxy refused to open a tunnel; check its credentials and what it lets through")
+    return None
 
 
 _SOCKET_FAULTS: tuple[tuple[type[BaseException], str, str], ...] = (

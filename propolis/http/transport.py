@@ -151,7 +151,7 @@ class Transport:
         self._verify = verify
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
 
-    def send(  # noqa: PLR0913 - the parts of one request
+    def send(
         self,
         attempt: Attempt,
         method: str,

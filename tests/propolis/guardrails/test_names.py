@@ -125,7 +125,8 @@ def test_what_a_host_is_protects_it(facts: HostFacts, expected: str, policy: Pol
 
 @pytest.mark.parametrize("name", ["pc7", "web-7.example.org", "dcim-laptop", "rooter"])
 def test_an_ordinary_host_may_be_isolated(name: str, policy: Policy) -> None:
-    facts = HostFacts((name,), ("007",), ("office",), ("Workstation",), ("10.1.2.3",), last_seen=100.0)
+    addresses = ("10.1.2.3/24", "fe80::1%eth0")
+    facts = HostFacts((name,), ("007",), ("office",), ("Workstation",), addresses, last_seen=100.0)
     check_host(policy, facts, now=7300.0)
 
 

@@ -90,6 +90,8 @@ def start(context: ssl.SSLContext | None = None) -> tuple[Server, Callable[[], N
 
     def end() -> None:
         stop.set()
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # wakes accept() on Linux; elsewhere its timeout does
         thread.join()
         listener.close()
 

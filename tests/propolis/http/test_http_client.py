@@ -10,6 +10,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,47 @@ def test_an_explicit_proxy_is_used(server: Server, other_server: Server, connect
     connect(server, proxy=other_server.url).get("/x")
     assert other_server.seen[0].line == f"GET {server.url}/x HTTP/1.1"
     assert not server.seen
+
+
+def tunnel_to(port: int) -> Callable[[socket.socket], None]:
+    """What a proxy does on CONNECT: say yes, then pass bytes in both directions."""
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while piece := source.recv(65_536):
+                sink.sendall(piece)
+            sink.shutdown(socket.SHUT_WR)
+
+    def behave(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", port)) as beyond:
+            back = threading.Thread(target=pump, args=(beyond, connection), daemon=True)
+            back.start()
+            pump(connection, beyond)
+            back.join()
+
+    return behave
+
+
+def test_tls_goes_through_a_tunnel_of_the_proxy(
+    tls_server: Callable[[str], Server], server: Server, certificates: Any, connect: Callable[..., Client]
+) -> None:
+    target = tls_server("right").will(answer(200, b"[1]"))
+    server.will(tunnel_to(target.port))
+    client = connect(target, proxy=server.url, ca_file=certificates.ca, headers={"X-Api-Key": KEY})
+    assert client.get("/x").json() == [1]
+    assert server.seen[0].line.startswith(f"CONNECT 127.0.0.1:{target.port} ")
+    assert KEY not in str(server.seen[0].headers)
+    assert target.seen[0].headers["x-api-key"] == KEY
+
+
+def test_a_refused_tunnel_is_the_proxys_fault_and_nothing_was_sent(
+    server: Server, connect: Callable[..., Client]
+) -> None:
+    server.will(answer(407, b""))
+    url = "https://h.example.org"
+    error = refused(lambda: connect(server, base_url=url, proxy=server.url, retries=0).post("/x"))
+    assert (error.kind, error.ambiguous) == ("proxy", False)
 
 
 def test_a_proxy_that_is_down_is_named_as_the_suspect(server: Server, connect: Callable[..., Client]) -> None:
