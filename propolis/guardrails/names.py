@@ -21,7 +21,7 @@ _LOOKALIKES = str.maketrans(
 def plain(text: str) -> str:
     """A name to compare by: compatibility forms and look-alikes resolved, case folded, invisible signs dropped."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    seen = "".join(sign for sign in folded if unicodedata.category(sign) not in _INVISIBLE)
+    seen = "".join(sign for sign in folded if sign.isspace() or unicodedata.category(sign) not in _INVISIBLE)
     return " ".join(seen.translate(_LOOKALIKES).split())
 
 

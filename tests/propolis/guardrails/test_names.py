@@ -69,6 +69,7 @@ def test_an_ordinary_account_may_be_disabled(name: str, policy: Policy) -> None:
         (AccountFacts(("anna",), (), (f"{SID}-512",)), "accounts.never_groups"),
         (AccountFacts(("anna",), (), ("S-1-5-32-544",)), "accounts.never_groups"),
         (AccountFacts(("anna",), (), ("CN=Domain Admins,CN=Users,DC=x",)), "accounts.never_groups: Domain Admins"),
+        (AccountFacts(("anna",), (), ("Domain\n Admins\u200b",)), "accounts.never_groups: Domain Admins"),
         (AccountFacts(("anna",), (), ("CORP\\enterprise admins",)), "accounts.never_groups: Enterprise Admins"),
         (AccountFacts(("anna",), roles=("global administrator",)), "accounts.never_roles: Global Administrator"),
         (AccountFacts(("anna",), groups=("realm-admin",)), "accounts.never_roles: realm-admin"),
