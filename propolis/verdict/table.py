@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from propolis.verdict.assessment import assess
 from propolis.verdict.decay import DAY
 from propolis.verdict.options import Options
@@ -13,25 +15,36 @@ from propolis.verdict.verdict import Verdict
 _NOW = 1_767_225_600.0
 _ADDRESS = "203.0.113.45"
 _MOST = 12
-_ROWS = (
-    # what the sources are, grade, one family for all?, age in days, how many others say safe
-    ("independent, grade A, fresh", "A", False, 0.0, 0),
-    ("independent, grade B, fresh", "B", False, 0.0, 0),
-    ("independent, grade C, fresh", "C", False, 0.0, 0),
-    ("independent, grade D, fresh", "D", False, 0.0, 0),
-    ("independent, grade B, a week old", "B", False, 7.0, 0),
-    ("independent, grade B, fresh; two of grade B say safe", "B", False, 0.0, 2),
-    ("one family of lists that copy each other, grade B, fresh", "B", True, 0.0, 0),
+
+
+class Case(NamedTuple):
+    """What the sources of one row are."""
+
+    name: str
+    grade: str
+    one_family: bool = False
+    days: float = 0.0  # how old their reports are
+    safe: int = 0  # how many others say safe
+
+
+CASES = (
+    Case("independent, grade A, fresh", "A"),
+    Case("independent, grade B, fresh", "B"),
+    Case("independent, grade C, fresh", "C"),
+    Case("independent, grade D, fresh", "D"),
+    Case("independent, grade B, a week old", "B", days=7.0),
+    Case("independent, grade B, fresh; two of grade B say safe", "B", safe=2),
+    Case("one family of lists that copy each other, grade B, fresh", "B", one_family=True),
 )
 
 
 def rows() -> list[tuple[str, str, str, str, str]]:
     """What the sources are; from how many malicious ones evidence asks and acts, then count (`never` up to twelve)."""
-    return [(name, *_first("evidence", *row), *_first("count", *row)) for name, *row in _ROWS]
+    return [(case.name, *_first("evidence", case), *_first("count", case)) for case in CASES]
 
 
-def _first(profile: str, grade: str, one_family: bool, days: float, safe: int) -> tuple[str, str]:
-    found = [_verdict(profile, count, grade, one_family, days, safe).recommendation for count in range(_MOST + 1)]
+def _first(profile: str, case: Case) -> tuple[str, str]:
+    found = [_verdict(profile, count, case).recommendation for count in range(_MOST + 1)]
     ask = next((count for count, advice in enumerate(found) if advice != OBSERVE), None)
     act = next((count for count, advice in enumerate(found) if advice == ACT), None)
     return _shown(ask), _shown(act)
@@ -41,13 +54,11 @@ def _shown(count: int | None) -> str:
     return "never" if count is None else str(count)
 
 
-def _verdict(profile: str, count: int, grade: str, one_family: bool, days: float, safe: int) -> Verdict:
-    names = [f"M{index}" for index in range(count)] + [f"S{index}" for index in range(safe)]
-    entries = [
-        f"{name}: {{family: {'lists' if one_family and name[0] == 'M' else name}, grade: {grade}}}" for name in names
-    ]
-    sources = load_sources("\n".join(entries))
-    moment = _NOW - days * DAY
+def _verdict(profile: str, count: int, case: Case) -> Verdict:
+    names = [f"M{index}" for index in range(count)] + [f"S{index}" for index in range(case.safe)]
+    families = {name: "lists" if case.one_family and name[0] == "M" else name for name in names}
+    sources = load_sources("\n".join(f"{name}: {{family: {families[name]}, grade: {case.grade}}}" for name in names))
+    moment = _NOW - case.days * DAY
     reports = [
         Report(name, name, MALICIOUS if name[0] == "M" else SAFE, None, moment, moment, "ip", _ADDRESS)
         for name in names
@@ -58,7 +69,7 @@ def _verdict(profile: str, count: int, grade: str, one_family: bool, days: float
 def markdown() -> str:
     """The table as it stands in README and in the handbook."""
     lines = [
-        "| an address that n sources call malicious | evidence asks at | evidence acts at | count asks at | count acts at |",
+        "| n sources call an address malicious | evidence asks at | evidence acts at | count asks at | count acts at |",
         "|---|---|---|---|---|",
         *("| " + " | ".join(row) + " |" for row in rows()),
     ]
