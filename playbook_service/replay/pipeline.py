@@ -1,0 +1,164 @@
+"""One alert through everything: observables, suppression, enrichment, verdicts, decisions, guardrails, case.
+
+Nothing here reads a clock, a file or the network. `Rules.decide` is what the service shares with replay; what a
+`Pipeline` remembers between alerts is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from playbook_service.playbook import Playbooks, decide
+from playbook_service.replay.casebook import Case, CaseBook, enter_decisions
+from playbook_service.replay.difference import Change, changes
+from playbook_service.replay.enrichment import Seen, Selection, Verdicts, observable_fields
+from playbook_service.replay.evidence import Evidence
+from playbook_service.replay.guard import Guard, Judged, rank
+from playbook_service.replay.history import History, suppressed
+from playbook_service.replay.own import Own
+from playbook_service.replay.recall import Key, Recall
+from propolis.alert import Alert
+from propolis.guardrails import Policy
+from propolis.observables import extract
+from propolis.observables.model import Observable
+from propolis.verdict import Options
+
+
+class Setup(NamedTuple):
+    """What a run is made with. `against` is the other set of playbooks, to compare with."""
+
+    playbooks: Playbooks
+    policy: Policy
+    evidence: Evidence
+    history: History
+    options: Options = Options()
+    ceiling: str = "enforce"
+    against: Playbooks | None = None
+
+
+@dataclass
+class Outcome:
+    """What became of one alert."""
+
+    alert: Alert
+    moment: float
+    observables: list[Observable]
+    suppressed: str = ""
+    seen: list[Seen] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
+    case: Case | None = None
+    opened: bool = False
+    changes: list[Change] = field(default_factory=list)
+
+
+class Rules:
+    """A set of playbooks, ready to be asked."""
+
+    def __init__(self, playbooks: Playbooks, verdicts: Verdicts, guard: Guard, ceiling: str):
+        self.playbooks = playbooks
+        self._selection = Selection(playbooks)
+        self._verdicts = verdicts
+        self._guard = guard
+        self._ceiling = ceiling
+        self._on_alert = Recall(playbooks, "alert")
+        self._on_verdict = Recall(playbooks, "verdict")
+
+    def decide(self, alert: Alert, observables: Iterable[Observable], moment: float) -> tuple[list[Seen], list[Judged]]:
+        """The verdicts on the observables that some playbook has asked about, and every decision on the alert."""
+        context = {"alert": alert.fields}
+        key, standing = self._on_alert.alert_key(context), (alert.agent_ip,)
+        judged = self._on_alert.get(key, standing, context, lambda: self._judge("alert", context, alert))
+        seen = [found for entry in observables if (found := self._look(entry, context, moment)) is not None]
+        if seen:
+            key = self._on_verdict.alert_key(context)
+            for found in seen:
+                judged += self._on(found, key, alert)
+        return seen, _once(judged)
+
+    def on_case(self, case: Case, alert: Alert) -> list[Judged]:
+        """The decisions on a case that was opened or has changed."""
+        return self._judge("case", {"case": case.fields(), "alert": alert.fields}, alert)
+
+    def _look(self, observable: Observable, context: Mapping[str, Any], moment: float) -> Seen | None:
+        """The verdict on an observable; None where no playbook asks about it."""
+        asked = self._selection.of(observable, context)
+        return self._verdicts.on(observable, asked, moment) if asked.analyzers else None
+
+    def _on(self, seen: Seen, alert_key: Key | None, alert: Alert) -> list[Judged]:
+        entry = seen.observable
+        more = (alert.agent_ip, entry.data_type, entry.data, entry.role, entry.tags, *seen.fields.values())
+        context = {"alert": alert.fields, "observable": observable_fields(entry), "verdict": seen.fields}
+        return self._on_verdict.get(alert_key, more, context, lambda: self._judge("verdict", context, alert))
+
+    def _judge(self, event: str, context: Mapping[str, Any], alert: Alert) -> list[Judged]:
+        decisions = decide(self.playbooks, event, context, ceiling_mode=self._ceiling)
+        return [self._guard.judge(decision, alert) for decision in decisions]
+
+
+def _once(judged: list[Judged]) -> list[Judged]:
+    """One decision for each (responder, target) of the alert: several observables may lead to the same host."""
+    if sum(1 for entry in judged if entry.decision.responder) < 2:
+        return judged
+    best: dict[tuple[str, str], Judged] = {}
+    for entry in judged:
+        key = (entry.decision.action, entry.target)
+        known = best.get(key)
+        if entry.decision.responder and (known is None or rank(entry) < rank(known)):
+            best[key] = entry
+    kept = {id(entry) for entry in best.values()}
+    return [entry for entry in judged if not entry.decision.responder or id(entry) in kept]
+
+
+class Pipeline:
+    """Takes alerts one by one, in order of time, and says what becomes of each."""
+
+    def __init__(self, setup: Setup):
+        guard = Guard(setup.policy)
+        verdicts = Verdicts(setup.evidence, setup.options)
+        self._history = setup.history
+        self._own = Own(setup.policy)
+        self._rules = Rules(setup.playbooks, verdicts, guard, setup.ceiling)
+        self._others = Rules(setup.against, verdicts, guard, setup.ceiling) if setup.against else None
+        self.cases = CaseBook()
+        self._latest = 0.0
+
+    def process(self, alert: Alert) -> Outcome:
+        """What becomes of the alert."""
+        moment = alert.timestamp or self._latest
+        self._latest = max(self._latest, moment)
+        observables = self._own.mark(extract(alert))
+        outcome = Outcome(alert, moment, observables)
+        outcome.suppressed = suppressed(alert, self._actionable(observables), self._history, moment)
+        if not outcome.suppressed:
+            self._decide(outcome)
+        return outcome
+
+    def _actionable(self, observables: list[Observable]) -> list[Observable]:
+        """Without our own addresses and names: those can never be acted upon."""
+        return [entry for entry in observables if "internal" not in entry.tags] if self._history.count else observables
+
+    def _decide(self, outcome: Outcome) -> None:
+        alert, moment = outcome.alert, outcome.moment
+        outcome.seen, outcome.judged = self._rules.decide(alert, outcome.observables, moment)
+        if self._others is not None:
+            before = self._others.decide(alert, outcome.observables, moment)[1]
+            outcome.changes = changes(before, outcome.judged)
+        placed = self.cases.place(alert, outcome.observables, outcome.judged, moment)
+        if placed is not None:
+            outcome.case, outcome.opened = placed
+            self._keep_case(outcome, outcome.case)
+
+    def _keep_case(self, outcome: Outcome, case: Case) -> None:
+        """Enter the decisions; where that changes the case's standing, ask the playbooks on cases once more."""
+        before = () if outcome.opened else _standing(case)
+        enter_decisions(case, outcome.judged)
+        if _standing(case) != before:
+            more = self._rules.on_case(case, outcome.alert)
+            enter_decisions(case, more)
+            outcome.judged += more
+
+
+def _standing(case: Case) -> tuple[object, ...]:
+    return (case.severity, case.flagged, tuple(case.tags))
