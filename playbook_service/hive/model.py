@@ -41,7 +41,7 @@ class AlertDraft(NamedTuple):
     tlp: int = 2
     pap: int = 2
     external_link: str = ""
-    custom_fields: Mapping[str, Any] = {}  # noqa: RUF012 - never changed
+    custom_fields: Mapping[str, Any] = {}
     observables: tuple[ObservableDraft, ...] = ()
     techniques: tuple[tuple[str, str], ...] = ()
     """(ATT&CK technique id, tactic in TheHive's spelling: `credential-access`)."""
