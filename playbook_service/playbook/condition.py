@@ -133,7 +133,7 @@ def read_condition(node: Node) -> Condition:
 
 def _read_map(node: Node, faults: list[PlaybookError]) -> tuple[Test, ...]:
     if not isinstance(node.value, dict) or not node.value:
-        faults.append(node.fault(f"a condition is a map of field: value (or a list of such maps), not {_bare(node)}."))
+        faults.append(node.fault(f"a condition is a map of field: value (or a list of such maps), not {node.kind}."))
         return ()
     tests = []
     for key, value in node.value.items():
@@ -142,10 +142,6 @@ def _read_map(node: Node, faults: list[PlaybookError]) -> tuple[Test, ...]:
         except PlaybookError as fault:
             faults.append(fault)
     return tuple(tests)
-
-
-def _bare(node: Node) -> str:
-    return "an empty map" if node.value == {} else node.kind
 
 
 def _read_test(key: str, node: Node) -> Test:

@@ -51,6 +51,8 @@ class Node:
     @property
     def kind(self) -> str:
         """What the value is, in an author's words."""
+        if self.value in ([], {}):
+            return "an empty list" if isinstance(self.value, list) else "an empty map"
         return KINDS.get(type(self.value), "a value")
 
 

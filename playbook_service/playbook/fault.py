@@ -11,6 +11,10 @@ SUGGESTION_CUTOFF = 0.6
 """How alike two words must be (0..1) before one is offered for the other."""
 
 
+SHOWN = 200
+"""Faults printed of one load; `faults` holds them all."""
+
+
 class PlaybookError(ConfigurationError):
     """One fault in one playbook; carries file, line and path."""
 
@@ -24,7 +28,9 @@ class PlaybookErrors(PropolisError):
         super().__init__(f"{count} fault{'' if count == 1 else 's'} in the playbooks")
 
     def __str__(self) -> str:
-        return "\n".join(str(fault) for fault in self.faults)
+        lines = [str(fault) for fault in self.faults[:SHOWN]]
+        more = len(self.faults) - SHOWN
+        return "\n".join([*lines, f"... and {more} more faults."] if more > 0 else lines)
 
 
 def _place(fault: PlaybookError) -> tuple[str, int, str]:
@@ -42,6 +48,8 @@ def suggest(word: str, known: Iterable[str]) -> str:
 def unknown(what: str, word: str, known: Iterable[str]) -> str:
     """The sentence for a word that is none of a closed list: it suggests, and lists what is valid."""
     names = sorted(known)
+    if not names:
+        return f'unknown {what} "{shorten(word)}"; it takes none.'
     return f'unknown {what} "{shorten(word)}"{suggest(word, names) or ";"} valid: {", ".join(names)}.'
 
 

@@ -51,42 +51,37 @@ KNOWN: dict[str, frozenset[str]] = {
 
 def compile_field(path: str) -> Lookup:
     """A function from a context to the values at `path`: scalars and maps, lists taken apart, missing = empty list."""
-    root, *rest = path.split(".")
-    parts = tuple(rest)
+    root, *parts = path.split(".")
+    search = _searcher(parts)
 
     def values(context: Context) -> list[Any]:
         value: Any = context.get(root)
-        for index, part in enumerate(parts):
-            if not isinstance(value, dict):
-                return _descend(value, parts[index:])
-            if part not in value:
-                return _joined(value, parts[index:])
+        for part in parts:
+            if not isinstance(value, dict) or part not in value:
+                return search(context.get(root), 0)
             value = value[part]
         return _flat(value)
 
     return values
 
 
-def _descend(value: Any, parts: tuple[str, ...]) -> list[Any]:
-    """The values at `parts` below whatever `value` is."""
-    if not parts:
-        return _flat(value)
-    if isinstance(value, (list, tuple)):
-        return [found for element in value[:MAX_LIST] for found in _descend(element, parts)]
-    if not isinstance(value, dict):
+def _searcher(parts: list[str]) -> Callable[[Any, int], list[Any]]:
+    """The thorough way, for where the straight one ends: through lists, and through keys that hold dots."""
+    end = len(parts)
+    steps = [[(".".join(parts[at:stop]), stop) for stop in range(at + 1, end + 1)] for at in range(end)]
+
+    def search(value: Any, at: int) -> list[Any]:
+        if at == end:
+            return _flat(value)
+        if isinstance(value, dict):
+            for key, following in steps[at]:
+                if key in value and (found := search(value[key], following)):
+                    return found
+        elif isinstance(value, (list, tuple)):
+            return [found for element in value[:MAX_LIST] for found in search(element, at)]
         return []
-    if parts[0] in value:
-        return _descend(value[parts[0]], parts[1:])
-    return _joined(value, parts)
 
-
-def _joined(value: dict[str, Any], parts: tuple[str, ...]) -> list[Any]:
-    """The same where the key itself has dots: `a.b` is tried, then `a.b.c`, ..."""
-    for count in range(2, len(parts) + 1):
-        key = ".".join(parts[:count])
-        if key in value:
-            return _descend(value[key], parts[count:])
-    return []
+    return search
 
 
 def _flat(value: Any) -> list[Any]:

@@ -102,7 +102,7 @@ def one_of(words: Iterable[str], what: str) -> Reader:
     valid = tuple(words)
 
     def read(node: Node) -> str:
-        word = text(node)
+        word = str(node.plain())
         if word not in valid:
             raise node.fault(unknown(what, word, valid))
         return word

@@ -8,13 +8,14 @@ and one that could need more than `MAX_COST` steps on `MAX_INPUT` characters is 
 from __future__ import annotations
 
 import re
+import warnings
 
 MAX_PATTERN = 500
 """Characters of a pattern."""
 MAX_INPUT = 4_096
 """Characters of a value that a pattern sees; the rest is not looked at."""
-MAX_COST = MAX_INPUT**2
-"""Two free repetitions, or one that may begin anywhere."""
+MAX_COST = 8 * (MAX_INPUT + 1) ** 2
+"""Two free repetitions, or one that may begin anywhere, and a little beside them."""
 
 REPEAT = re.compile(r"\{(\d*)(,?)(\d*)\}")
 GROUP = re.compile(r"\((?:\?(?::|=|!|<=|<!|P<\w+>))?")
@@ -34,8 +35,10 @@ def compile_pattern(text: str) -> re.Pattern[str]:
     if len(text) > MAX_PATTERN:
         raise PatternError(f"the pattern is longer than {MAX_PATTERN} characters.")
     try:
-        compiled = re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # "possible nested set": what it means differs between Python versions
+            compiled = re.compile(text)
+    except (re.error, RecursionError, OverflowError, Warning) as error:
         raise PatternError(f"this is not a regular expression: {error}.") from None
     if cost(text) > MAX_COST:
         raise PatternError(f"the pattern could take too long on a hostile value: {ADVICE}.")
