@@ -16,6 +16,7 @@ from propolis.verdict.sources import HalfLife, Layer, Rule, fold
 
 _LARGEST = 256 * 1024  # characters
 _MOST = 2000  # entries
+_DEEPEST = 10  # an entry's rules lie four deep
 _UNITS = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([hdw])")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -66,16 +67,32 @@ def read_layer(text: str, source: str) -> Layer:
 
 def _compose(text: str, source: str) -> yaml.Node | None:
     if len(text) > _LARGEST:
-        raise SourceFileError([ConfigurationError("is larger than 256 KiB: no source file is.", source=source)], source)
+        raise _unusable("is larger than 256 KiB: no source file is.", source)
     try:
+        _check_depth(text, source)
         return yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        message = f"is not valid YAML: {error.problem or error.context or 'it cannot be read'}."
-        raise SourceFileError([ConfigurationError(message, source=source, line=line)], source) from None
-    except (yaml.YAMLError, RecursionError, ValueError):
-        message = "is not valid YAML: it cannot be read."
-        raise SourceFileError([ConfigurationError(message, source=source)], source) from None
+        mark = error.problem_mark or error.context_mark
+        line = min(mark.line, text.rstrip().count("\n")) + 1 if mark else None
+        raise _unusable(f"is not valid YAML: {error.problem or 'it cannot be read'}.", source, line) from None
+    except (yaml.YAMLError, ValueError):
+        raise _unusable("is not valid YAML: it cannot be read.", source) from None
+
+
+def _check_depth(text: str, source: str) -> None:
+    """Refuse deep nesting before anything recurses into it: the C composer would overflow its stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST:
+            raise _unusable("is nested too deeply for a source file.", source, event.start_mark.line + 1)
+
+
+def _unusable(message: str, source: str, line: int | None = None) -> SourceFileError:
+    return SourceFileError([ConfigurationError(message, source=source, line=line)], source)
 
 
 def _problem(node: yaml.Node, message: str, source: str, path: str) -> ConfigurationError:

@@ -101,7 +101,10 @@ OTXQuery: {levels: [{predicate: Pulses}]}
         ("A: &a {family: x}\nB: *b", "configuration item sources:2"),
         ("\x00", "is not valid YAML"),
         ("A: {}\n" * 60_000, "is larger than 256 KiB"),
-        ("[" * 5000, "is not valid YAML"),
+        ("[" * 200_000, "nested too deeply"),
+        ("{a: " * 50_000, "nested too deeply"),
+        ("- " * 100_000, "nested too deeply"),
+        ("A: {family: a", "configuration item sources:1: is not valid YAML"),
     ],
 )
 def test_each_fault_has_a_sentence(text: str, said: str) -> None:
