@@ -29,9 +29,9 @@ _DATA = (
 
 
 def is_finding(document: dict[str, Any]) -> bool:
-    """True for a 5.x document: the rule stands below `wazuh`, and there is none at the top."""
+    """True for a 5.x document: the rule stands below `wazuh`. A `rule` at the top is then ECS's, not Wazuh's."""
     wazuh = document.get("wazuh")
-    return isinstance(wazuh, dict) and "rule" not in document and ("rule" in wazuh or "agent" in wazuh)
+    return isinstance(wazuh, dict) and ("rule" in wazuh or ("agent" in wazuh and "rule" not in document))
 
 
 def view(document: dict[str, Any]) -> dict[str, Any]:

@@ -45,11 +45,21 @@ def _well_known(collector: Collector, fields: dict[str, Any], source: Source) ->
     for kind, role, value, path in common.fields(fields.get("data"), "data"):
         collector.read(kind, role, value, path)
     log = fields.get("full_log")
-    if type(log) is str and not source.rows and "=" in log:
-        from propolis.observables.texts.pairs import pairs
+    if type(log) is str and log[:1] != "{":
+        _free_text(collector, log, source)
 
-        for kind, role, value, path in common.fields(pairs(log), "full_log"):
-            collector.read(kind, role, value, path)
+
+def _free_text(collector: Collector, log: str, source: Source) -> None:
+    """The raw event of a source without a schema: named values, or a sentence about a log-in."""
+    from propolis.observables.tables import common
+    from propolis.observables.texts import pairs, syslog
+
+    collector.read(syslog.sentence, "source", log, "full_log")
+    if source.rows and "</" not in log:
+        return  # the decoder has named the values already
+    named = pairs.elements(log) if "</" in log else pairs.pairs(log)
+    for kind, role, value, path in common.fields(named, "full_log"):
+        collector.read(kind, role, value, path)
 
 
 class Collector:
@@ -110,7 +120,9 @@ def _asset(alert: Alert) -> frozenset[str]:
     """How the reporting host may be written: it is the asset of the alert, not an observable."""
     fields = alert.body
     names = {alert.agent_name, alert.agent_ip, values.ip_address(alert.agent_ip) or ""}
-    names.add(text(fields, "predecoder", "hostname"))
+    writer = text(fields, "predecoder", "hostname")
+    if values.ip_address(writer) is None:  # a device that is known by its address may be an end of the event itself
+        names.add(writer)
     computer = text(fields, "data", "win", "system", "computer")
     names.update((computer, computer.partition(".")[0]))
     if alert.schema == "5.x":

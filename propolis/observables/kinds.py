@@ -21,6 +21,11 @@ def ip(text: str) -> Iterable[Found]:
     return (Found("ip", value),) if value else ()
 
 
+def endpoint(text: str) -> Iterable[Found]:
+    """An address, perhaps followed by port, interface and name, as SonicWall writes it: `192.0.2.1:4507:WAN:pc1`."""
+    return ip(text) or (ip(text.partition(":")[0]) if "." in text else ())
+
+
 def ips(text: str) -> Iterable[Found]:
     """Addresses separated by commas, blanks or semicolons (X-Forwarded-For, DNS answers)."""
     return [found for part in re.split(r"[,;\s]+", text) if part for found in ip(part)]
@@ -52,11 +57,14 @@ def workstation(text: str) -> Iterable[Found]:
 
 
 def user(text: str) -> Iterable[Found]:
-    """An account; one in mail form is a mail address."""
+    """An account, also as a distinguished name; one in mail form is a mail address."""
     if "@" in text:
         address = values.mail(text)
         if address:
             return (Found("mail", address),)
+    elif "=" in text:
+        found = re.match(r"\s*(?:CN|UID)=((?:[^,\\]|\\.)+),", text, re.IGNORECASE)
+        text = found.group(1).replace("\\", "") if found else text
     value = values.user_name(text)
     return (Found("other", value, "username"),) if value else ()
 
@@ -69,15 +77,14 @@ def account(text: str) -> Iterable[Found]:
 
 def distinguished(text: str) -> Iterable[Found]:
     """An account given as a distinguished name: `CN=alice,CN=Users,DC=example,DC=org`."""
-    found = re.match(r"\s*(?:CN|UID)=((?:[^,\\]|\\.)+)", text, re.IGNORECASE)
-    return user(found.group(1).replace("\\", "")) if found else user(text)
+    return user(text) if "=" in text else ()
 
 
 def mail(text: str) -> Iterable[Found]:
     """One or more mail addresses, with or without names and angle brackets."""
     found = []
     for part in re.split(r"[,;\s]+", text):
-        address = values.mail(part) if "@" in part else None
+        address = values.mail(part.partition("(")[0]) if "@" in part else None
         if address:
             found.append(Found("mail", address))
     return found
@@ -99,8 +106,11 @@ def uri(text: str) -> Iterable[Found]:
 
 def request_line(text: str) -> Iterable[Found]:
     """`GET /path HTTP/1.1`."""
-    found = re.match(r'\s*"?[A-Z]{3,10} (\S.*?)(?: HTTP/[\d.]+"?)?\s*\Z', text)
-    return uri(found.group(1)) if found else ()
+    method, _, target = text.strip(' "').partition(" ")
+    if not 3 <= len(method) <= 10 or not method.isupper():
+        return ()
+    head, version, _ = target.rpartition(" HTTP/")
+    return uri(head if version else target)
 
 
 def agent(text: str) -> Iterable[Found]:
@@ -186,6 +196,11 @@ def _path_only(text: str) -> Iterable[Found]:
     return file(text) if "\\" in text or text[:1] == "/" else ()
 
 
+def drive_file(text: str) -> Iterable[Found]:
+    """A path with the number of its drive type in front (Panda's `3|PROGRAM_FILESX86|\\Vendor\\x.exe`)."""
+    return file(re.sub(r"\A\d\|", "", text.strip()))
+
+
 def path(text: str) -> Iterable[Found]:
     """A file, but only where the field holds a path and not a bare word."""
     value = values.file_path(text)
@@ -211,7 +226,9 @@ def vulnerability(text: str) -> Iterable[Found]:
 def _other(subtype: str) -> Kind:
     def read(text: str) -> Iterable[Found]:
         text = text.strip(" \t\r\n\"'")
-        return () if values.is_placeholder(text) or len(text) > 512 else (Found("other", text, subtype),)
+        if values.is_placeholder(text) or len(text) > 512 or re.match(r"\w+=", text):
+            return ()
+        return (Found("other", text, subtype),)
 
     read.__doc__ = f"A {subtype}."
     return read

@@ -32,14 +32,14 @@ NAMES: dict[str, tuple[Kind, str]] = {
         " natsourceip transrcip mappedsrcip xff xforwardedfor forwardedfor cip actorip actoripaddress rhost senderip"
         " remip originatorip clientdynip sourceipv4 sourceipv6 srcv6 userip loginip fromip saddr foreignip peer",
     ),
-    **_names(kinds.ip, "source", "src source client ip ipv4 ipv6 remote rip origin"),
+    **_names(kinds.endpoint, "source", "src source client ip ipv4 ipv6 remote rip origin"),
     **_names(
         kinds.peer,
         "destination",
-        "dstip dip destip destinationip destinationaddress dstaddr dstaddress targetip respH resph serverip"
+        "dstip dip destip destinationip destinationaddress dstaddr dstaddress targetip resph serverip"
         " natdestinationip trandstip mappeddstip targetipv4 targetipv6 dstv6 daddr victimip originserverip",
     ),
-    **_names(kinds.ip, "destination", "dst dest destination target server victim lip"),
+    **_names(kinds.endpoint, "destination", "dst dest destination target server victim lip"),
     **_names(
         kinds.name, "destination", "dstname desthost destinationhostname destinationdomain targethostname dsthost"
     ),
@@ -89,7 +89,9 @@ NAMES: dict[str, tuple[Kind, str]] = {
     ),
     **_names(kinds.digests, "file", "hashes"),
     **_names(
-        kinds.file, "file", "filename filepath fname targetfilename fullpath infectedfile infectedpath quarantinedfile"
+        kinds.file,
+        "file",
+        "filename filepath fname targetfilename fullpath infectedfile infectedfilepath infectedpath quarantinedfile",
     ),
     **_names(kinds.path, "file", "path file target folder object objectname filefullpath virusfilepath"),
     **_names(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from propolis.observables import kinds, values
@@ -15,6 +16,15 @@ _HASHES = ("md5", "sha1", "sha256", "sha512")
 
 def _hashes(*owners: str) -> tuple[str, ...]:
     return tuple(f"{owner}.hash.{name}" for owner in owners for name in _HASHES)
+
+
+def _site(value: str) -> Iterable[Found]:
+    """The name of a site; the endpoint of a cloud's own service says nothing."""
+    return (
+        ()
+        if re.fullmatch(r"[a-z0-9-]+\.(?:[a-z]{2}-[a-z]+-\d\.amazonaws|googleapis)\.com", value)
+        else kinds.peer(value)
+    )
 
 
 def _request(fields: dict[str, Any]) -> Composed:
@@ -93,7 +103,7 @@ FINDING = Source(
         (kinds.name, "destination", "destination.domain", "server.domain"),
         (kinds.name, "query", "dns.question.name"),
         (kinds.peer, "result", "dns.resolved_ip", "dns.answers.data"),
-        (kinds.peer, "request", "url.domain", "tls.client.server_name"),
+        (_site, "request", "url.domain", "tls.client.server_name"),
         (_long_digest, "file", *_hashes("file", "dll", "email.attachments.file")),
         (_long_digest, "process", *_hashes("process", "process.parent")),
         (kinds.file, "file", "file.path", "email.attachments.file.name"),

@@ -31,7 +31,7 @@ PANDA = Source(
         (kinds.ip, "destination", "dst"),
         (kinds.user, "subject", "usrName"),
         (kinds.digest, "file", "Hash", "ParentHash", "ChildHash"),
-        (kinds.file, "file", "Path", "ParentPath", "ChildPath", "TargetPath"),
+        (kinds.drive_file, "file", "Path", "ParentPath", "ChildPath", "TargetPath"),
         (kinds.key, "registry", "RegKey", "Key"),
         (kinds.threat, "threat", "MWName"),
         (kinds.url, "related", "URL"),

@@ -107,4 +107,8 @@ PF = Source(
 )
 # Sophos, SonicWall, Huawei, Junos, NetScaler, ...: flat fields with well-known names.
 DEVICE = Source("network device", STATIC, loose=True)
-SENTENCES = Source("network device", STATIC + rows("", (syslog.addresses, "related", "full_log")), loose=True)
+SENTENCES = Source("network device", STATIC + rows("", (syslog.device, "related", "full_log")), loose=True)
+HUAWEI = Source("huawei usg", STATIC + rows("data", (kinds.peer, "request", "host")), loose=True)
+FIREEYE = Source(
+    "fireeye", STATIC + rows("data", (kinds.peer, "destination", "host"), (kinds.ip, "related", "dvc")), loose=True
+)

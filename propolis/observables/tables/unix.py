@@ -38,7 +38,8 @@ SUDO = Source(
 )
 SU = _daemon("su")
 MAIL = _daemon("mail server", (syslog.mailer, "source", "full_log"), loose=True)
-EXIM = _daemon("exim", (syslog.exim, "source", "full_log"), loose=True)
+EXIM = _daemon("exim", (syslog.exim, "source", "full_log"), (kinds.peer, "source", "data.host"), loose=True)
+BARRACUDA = _daemon("barracuda mail gateway", (syslog.barracuda, "source", "full_log"))
 DOVECOT = _daemon("dovecot", (syslog.dovecot, "source", "full_log"), loose=True)
 FTP = _daemon("ftp server", (syslog.ftpd, "source", "full_log"))
 NAMED = Source(
@@ -52,7 +53,6 @@ NAMED = Source(
     loose=True,
 )
 ASTERISK = _daemon("asterisk", (syslog.asterisk, "source", "full_log"), loose=True)
-NETSCREEN = _daemon("netscreen", (syslog.addresses, "related", "full_log"), loose=True)
 DAEMON = _daemon("daemon", loose=True)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from propolis.observables import kinds, values
 from propolis.observables.model import Found
 from propolis.observables.table import Composed, Source, part, rows, text
-from propolis.observables.texts import access_log, syslog
+from propolis.observables.texts import access_log, exchange, syslog
 
 
 def _included(fields: dict[str, Any]) -> Composed:
@@ -90,3 +90,4 @@ WAF = Source(
     rows("data", (kinds.uri, "request", "url", "uri", "request"), (kinds.agent, "client", "agent", "user_agent")),
     loose=True,
 )
+EXCHANGE = Source("exchange", rows("", (exchange.proxy_line, "source", "full_log")))

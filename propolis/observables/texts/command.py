@@ -18,7 +18,7 @@ _TOKEN = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s\"']+")
 _EDGES = "\"'`,;()[]{}<>|&"
 _OUTPUT = re.compile(
     r"(?:\s-(?:o|out|output|outfile)[\s:=]+|\s-O\s+|\s--output(?:-document)?[\s=]+|\s>{1,2}\s*"
-    r"|DownloadFile\(\s*(?:\"[^\"]*\"|'[^']*')\s*,\s*)[\"']?([^\s\"'|;,)&]{3,260})",
+    r"|\s-Destination\s+|certutil\S*\s.{0,512}?://\S+\s+|DownloadFile\(\s*(?:\"[^\"]*\"|'[^']*')\s*,\s*)[\"']?([^\s\"'|;,)&]{3,260})",
     re.IGNORECASE,
 )
 _REMOTE = re.compile(
@@ -27,9 +27,10 @@ _REMOTE = re.compile(
 )
 _WINDOWS_PATH = re.compile(r"(?:[A-Za-z]:|%\w+%|\\\\[\w.-]+\\[\w$.-]+)\\[^\"'<>|*?;,]+\.\w{1,10}\Z")
 _UNIX_PATH = re.compile(
-    r"/(?:tmp|var|home|etc|opt|root|dev/shm|srv|mnt|media|usr/local|Users|Volumes|run)/[^\s\"'*$;,:]+\Z"
+    r"/(?:tmp|var/(?:tmp|www|spool/cron)|home|opt|root|dev/shm|srv|mnt|media|usr/local|Users|Volumes|run)/[^\s\"'*$;,:]+\Z"
 )
 _ENCODED = re.compile(r"\s[-/]e(?:c|nc|nco|ncod\w*)?\s+[\"']?([A-Za-z0-9+/=]{24,})", re.IGNORECASE)
+_EXECUTED = re.compile(r"<Command>([^<]*)</Command>(?:\s*<Arguments>([^<]*)</Arguments>)?", re.IGNORECASE)
 _VERSIONISH = re.compile(r"ver(?:sion)?s?\Z|mask\Z|build\Z", re.IGNORECASE)
 
 
@@ -58,11 +59,10 @@ def plain(text: str) -> str:
 
 
 def entities(text: str) -> str:
-    """The text with the XML entities resolved that Wazuh leaves in; twice, as task definitions hold them twice."""
-    for _ in range(2):
-        if "&" in text:
-            for name, sign in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&")):
-                text = text.replace(name, sign)
+    """The text with the XML entities resolved that Wazuh leaves in."""
+    if "&" in text:
+        for name, sign in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&")):
+            text = text.replace(name, sign)
     return text
 
 
@@ -73,14 +73,9 @@ def script(text: str) -> list[Found]:
 
 
 def task(text: str) -> list[Found]:
-    """A scheduled task's definition: only what it executes."""
-    text = entities(plain(text[:LONGEST]))
-    lines = [
-        f"{command} {arguments or ''}"
-        for command, arguments in re.findall(
-            r"<Command>(.*?)</Command>(?:\s*<Arguments>(.*?)</Arguments>)?", text, re.IGNORECASE | re.DOTALL
-        )
-    ]
+    """A scheduled task's definition: only what it executes. Arguments are escaped a second time inside it."""
+    executed = _EXECUTED.findall(plain(text[:LONGEST]))
+    lines = [entities(f"{program} {arguments}") for program, arguments in executed]
     return [found for line in lines for found in (*_program(line), *command_line(line))]
 
 

@@ -16,14 +16,26 @@ _SSHD = re.compile(
     r"attempts exceeded for |error for |^User | user )(?:invalid user |illegal user )?(\S+) (?:from )?(\S+)"
 )
 _SSHD_NAME = re.compile(r"(?:getaddrinfo for|Address \S+ maps to) (\S+?),? (?:\[([^\]]+)\]|but )")
-_NAME_AND_ADDRESS = re.compile(r"([\w.-]*)\[((?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+)\]")
+_NAME_AND_ADDRESS = re.compile(r"(?<![\w.-])([\w.-]*)\[((?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+)\]")
 _ENVELOPE = re.compile(
-    r"\b(?P<part>from|to|orig_to|F|P|RCPT|FROM|TO|sender|recipient)\s*[=:]?\s*<(?P<mail>[^<>\s]+@[^<>\s]+)>", re.I
+    r"\b(?P<part>from|to|orig_to|F|P|RCPT|sender|recipient)\s{0,4}[=:]?\s{0,4}<(?P<mail>[^<>\s@]{1,64}@[^<>\s@]{1,255})>",
+    re.IGNORECASE,
 )
 _NAMED = re.compile(r"client (?:@\S+ )?([0-9A-Fa-f:.]+)#\d+(?: \(([^)]+)\))?")
 _NAMED_QUERY = re.compile(r"(?:query(?: \(cache\))?:? '?|zone transfer '|update '|resolving ')([A-Za-z0-9_.-]+)[/' ]")
 _PAM = re.compile(r"\b(ruser|rhost|user)=(\S+)")
-_ASTERISK = re.compile(r"(?:Registration|Registrati?on) from '\"?([^\"'<]*)\"?[^']*' failed for '([^']+)'")
+_ASTERISK = re.compile(r"Registration from '\"?([^\"'<]{0,128})\"?[^']{0,256}' failed for '([^']{1,64})'")
+_PBX_ADDRESS = re.compile(r"RemoteAddress=\"IPV[46]/\w{3}/([^/\"]{1,64})")
+_PBX_ACCOUNT = re.compile(r"AccountID=\"([^\"]{1,128})\"")
+_SENTENCE = re.compile(
+    r"\b(from|by|client|host|source|peer|rhost|remote|addr)(?: (?:ip|address|host))?[ =:]{1,2}[\"'\[(<]{0,2}"
+    r"((?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{1,4}:[0-9A-Fa-f:.]{2,43})(?![\w./])",
+    re.IGNORECASE,
+)
+_LOGIN = re.compile(
+    r"\b(?:for|user|username|account)(?: (?:invalid )?user)?[ :=]{1,2}[\"'<\[]?([\w.@\\$-]{1,64})[\"'>\]]?,? from "
+)
+_MAIL_TOKEN = re.compile(r"(?<=\s)[^\s@<>]{1,64}@[^\s@<>]{3,190}(?=\s)")
 _ARROW = re.compile(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})(?::\d+)? -> ((?:\d{1,3}\.){3}\d{1,3})(?::\d+)?(?![\w./])")
 _TOKEN = re.compile(r"[^\s,;()<>\[\]\"'=]+")
 
@@ -124,6 +136,34 @@ def asterisk(text: str) -> Iterator[Found]:
     if found:
         yield from _as(kinds.user(found.group(1)), "subject")
         yield from _as(kinds.ip(found.group(2)), "source")
+    for pattern, kind, role in ((_PBX_ADDRESS, kinds.ip, "source"), (_PBX_ACCOUNT, kinds.user, "subject")):
+        event = pattern.search(text)
+        if event:
+            yield from _as(kind(event.group(1)), role)
+
+
+def sentence(text: str) -> Iterator[Found]:
+    """A log-in message of a program nobody wrote a table for: `... for bob from 192.0.2.1`, `client 192.0.2.1`."""
+    for found in _SENTENCE.finditer(text):
+        yield from _as(kinds.ip(found.group(2)), "source")
+    login = _LOGIN.search(text)
+    if login:
+        yield from _as(kinds.user(login.group(1)), "subject")
+
+
+def barracuda(text: str) -> Iterator[Found]:
+    """Barracuda's mail gateway: `name[address] id 1 2 SCAN - sender recipient ... SUBJ:...`."""
+    head = text.partition("SUBJ:")[0]
+    for name, address in _NAME_AND_ADDRESS.findall(head):
+        yield from _as(kinds.ip(address), "source")
+        yield from _as(kinds.name(name), "source")
+    for role, found in zip(("sender", "recipient"), _MAIL_TOKEN.findall(head), strict=False):
+        yield from _as(kinds.mail(found), role)
+
+
+def device(text: str) -> Iterator[Found]:
+    """As `addresses`, without the header in which the device names itself."""
+    return addresses(text.partition(": ")[2] or text)
 
 
 def addresses(text: str) -> Iterator[Found]:
@@ -222,6 +262,12 @@ def audit(text: str) -> Iterator[Found]:
     found = re.search(r"\baddr=([0-9A-Fa-f:.]+)", text)
     if found:
         yield from _as(kinds.ip(found.group(1)), "source")
+    found = re.search(r"\bproctitle=((?:[0-9A-F]{2}){4,4096})\b", text)
+    if found:
+        from propolis.observables.texts.command import command_line
+
+        line = bytes.fromhex(found.group(1)).replace(b"\0", b" ").decode("utf-8", "replace")
+        yield from (seen for seen in command_line(line) if seen.data_type in ("url", "ip"))
 
 
 def kernel(text: str) -> Iterator[Found]:
@@ -229,7 +275,7 @@ def kernel(text: str) -> Iterator[Found]:
     if "apparmor=" in text:
         found = re.search(r'\bname="([^"]+)"', text)
         if found:
-            yield from _as(kinds.program(found.group(1)), "file")
+            yield from _as(kinds.path(found.group(1)), "file")
     for name, role in (("SRC", "source"), ("DST", "destination")):
         found = re.search(rf"\b{name}=([0-9A-Fa-f:.]+)", text)
         if found:
@@ -238,7 +284,7 @@ def kernel(text: str) -> Iterator[Found]:
 
 def nextcloud(text: str) -> Iterator[Found]:
     """`Login failed: 'admin' (Remote IP: '192.0.2.1')`."""
-    found = re.search(r"Login failed: '?([^'()]+?)'? \(Remote IP: '?([^')]+)'?\)", text)
+    found = re.search(r"Login failed: '?([^'()]{1,256}?)'? \(Remote IP: '?([^')]{1,64})'?\)", text)
     if found:
         yield from _as(kinds.user(found.group(1)), "subject")
         yield from _as(kinds.ip(found.group(2)), "source")
