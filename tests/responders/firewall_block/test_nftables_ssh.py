@@ -91,7 +91,7 @@ def test_the_firewalls_own_limits_hold_whatever_the_caller_says(fresh: FirewallL
         "10.1.2.3": "built-in never list",
         "203.0.113.0/16": "canonical",
         "203.0.0.0/16": "overlaps 203.0.113.128/25",
-        "198.18.0.0/15": "wider than /24",
+        "2001:db8:f000::/36": "wider than /48",
     }
     for address, why in refusals.items():
         done = over_ssh(fresh, "block", json.dumps({**BLOCK, "address": address}))
