@@ -91,8 +91,8 @@ def known_fields(playbook: Playbook) -> Iterator[Said]:
             known = KNOWN.get(".".join(parts[:depth]))
             if known and len(parts) > depth and parts[depth] not in known:
                 severity = WARNING if parts[0] == "alert" else ERROR
-                hint = suggest(parts[depth], known) or f"; known: {', '.join(sorted(known))}"
-                yield severity, f'nothing fills the field "{test.field}"{hint}.', test.line, test.path
+                hint = suggest(parts[depth], known) or f"; known: {', '.join(sorted(known))}."
+                yield severity, f'nothing fills the field "{test.field}"{hint}', test.line, test.path
 
 
 def roots(playbook: Playbook) -> Iterator[Said]:
@@ -253,7 +253,7 @@ def rated_analyzers(playbook: Playbook) -> Iterator[Said]:
         return
     sources = load_sources()
     for name in playbook.analyzers:
-        if sources.find(name) is None:
+        if sources.find(name) is None and name.lower() not in OWN_WORKERS:
             message = f'"{name}" is not in propolis/sources.yml: until the item sources rates it, it weighs nothing.'
             yield INFO, message, playbook.line, "analyzers"
 

@@ -91,16 +91,13 @@ def _exclude(first: Test, second: Test) -> bool:
 
 
 def _out_of_range(first: Test, second: Test) -> bool:
-    """`gte: 10` beside `lt: 5`, or beside the plain value 3."""
+    """`gte: 10` beside `lt: 5`, or beside the plain value 3. (`gt: 4` beside `lt: 5` is let pass: 4.5 is a number.)"""
     numbers = [number for value in second.values if (number := number_of(value)) is not None]
     if _family(first) not in ("lower", "upper") or len(numbers) != len(second.values):
         return False
     if _family(second) not in ("equality", "upper" if _family(first) == "lower" else "lower"):
         return False
-    limit = number_of(first.values[0]) or 0.0
-    if _family(first) == "lower":
-        return all(number < limit for number in numbers)
-    return all(number > limit for number in numbers)
+    return not any(first.matcher([number]) for number in numbers)
 
 
 def _positive(test: Test) -> Test:
