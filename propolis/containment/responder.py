@@ -14,9 +14,9 @@ from propolis.containment.backend import Backend, Status, Target, Terms
 from propolis.containment.flow import Outcome, Plan, contain, release
 from propolis.containment.mark import mark
 from propolis.containment.target import Wanted, find_target, parent, tags_of
-from propolis.containment.terms import Span, lease_id, span
+from propolis.containment.terms import DURATION_TAG, Span, lease_id, span
 from propolis.errors import ConfigurationError, InputError
-from propolis.guardrails import Policy, check_ttl
+from propolis.guardrails import Policy, Refused, check_ttl
 from propolis.worker.base import Answer
 from propolis.worker.items import Items
 from propolis.worker.responder import ResponderWorker
@@ -73,6 +73,7 @@ class ContainmentResponder(ResponderWorker):
 
     def _contain(self, backend: Backend, asked: Target) -> Answer:
         policy = Policy.parse(self.items.optional_text("policy"), source="configuration item policy")
+        self._check_actor(policy)
         target = self._accepted(backend, asked)
         wish = self._span()
         seconds = check_ttl(policy, wish.seconds)
@@ -114,15 +115,24 @@ class ContainmentResponder(ResponderWorker):
 
     def _span(self) -> Span:
         default = int(self.items.number("duration_hours", 24, low=0.02, high=24 * 365) * 3600)
-        tags = tags_of(self.entity) or tags_of(parent(self.entity))
-        return span(default, tags, self.parameters)
+        own = [tag for tag in tags_of(self.entity) if tag.startswith(DURATION_TAG)]
+        return span(default, own or tags_of(parent(self.entity)), self.parameters)
 
     def _observing(self, policy: Policy) -> tuple[str, ...]:
         """Why nothing may be done, each with what to set; empty when the responder may act."""
         reasons = list(policy.holds_back())
         if self.items.flag("dry_run", True):
             reasons.insert(0, "The configuration item dry_run is true: set it to false to act.")
+        if self.parameters.get("look_only") is True:
+            reasons.insert(0, "Only a look was asked for (parameters.look_only).")
         return tuple(reasons)
+
+    def _check_actor(self, policy: Policy) -> None:
+        if policy.actor_required and not self._actor():
+            raise Refused(
+                "The policy wants somebody named (actor_required), and the job names no user: start it from TheHive.",
+                rule="actor_required",
+            )
 
     def _mark(self, lease: str) -> str:
         case = parent(self.entity)
