@@ -88,7 +88,8 @@ def _check_depth(text: str, source: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > _DEEPEST:
-            raise _unusable("is nested too deeply for a source file.", source, event.start_mark.line + 1)
+            mark = event.start_mark
+            raise _unusable("is nested too deeply for a source file.", source, mark.line + 1 if mark else None)
 
 
 def _unusable(message: str, source: str, line: int | None = None) -> SourceFileError:
