@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from playbook_service.playbook.field import Context
+from playbook_service.playbook.field import Context, as_map
 from playbook_service.playbook.model import content_digest
 from playbook_service.playbook.target import Target
 
@@ -111,31 +111,31 @@ class Decision:
 
 def evidence_of(context: Context) -> tuple[tuple[str, Any], ...]:
     """What a decision stands on: the steady part of the verdict where there is one, else the alert, else the case."""
-    verdict = context.get("verdict")
+    verdict = as_map(context.get("verdict"))
     if verdict:
         return _pick(verdict, STEADY, "verdict")
-    alert = context.get("alert") or {}
-    rule = alert.get("rule") or {}
-    manager = alert.get("manager") or {}
+    alert = as_map(context.get("alert"))
     return (
         *_pick(alert, ("id",), "alert"),
-        *_pick(manager, ("name",), "manager"),
-        *_pick(rule, ("id", "level"), "rule"),
-        *_pick(context.get("case") or {}, ("number",), "case"),
+        *_pick(alert.get("manager"), ("name",), "manager"),
+        *_pick(alert.get("rule"), ("id", "level"), "rule"),
+        *_pick(context.get("case"), ("number",), "case"),
     )
 
 
 def numbers_of(context: Context) -> tuple[tuple[str, Any], ...]:
     """The verdict's key numbers, for people."""
-    return _pick(context.get("verdict") or {}, NUMBERS, "")
+    return _pick(context.get("verdict"), NUMBERS, "")
 
 
 def _pick(values: Any, keys: tuple[str, ...], prefix: str) -> tuple[tuple[str, Any], ...]:
-    if not isinstance(values, Mapping):
-        return ()
     start = f"{prefix}." if prefix else ""
-    return tuple((start + key, _scalar(values[key])) for key in keys if values.get(key) is not None)
+    found = as_map(values)
+    return tuple((start + key, _scalar(found[key])) for key in keys if found.get(key) is not None)
 
 
 def _scalar(value: Any) -> Any:
-    return value if isinstance(value, (str, int, float, bool)) else str(value)[:200]
+    """A value that JSON can hold and a hash can be made of, whatever an alert brought (NaN, a map, a megabyte)."""
+    if isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return str(value)[:200]

@@ -90,3 +90,8 @@ def _flat(value: Any) -> list[Any]:
     if isinstance(value, (list, tuple)):
         return [element for element in value[:MAX_LIST] if element is not None]
     return [] if value is None else [value]
+
+
+def as_map(value: Any) -> dict[str, Any]:
+    """The value if it is a map, else an empty one: what comes from outside may be of any shape."""
+    return value if isinstance(value, dict) else {}

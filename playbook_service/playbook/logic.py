@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from playbook_service.playbook.condition import Condition, Test
+from playbook_service.playbook.condition import Condition, Term
 from playbook_service.playbook.modifier import fold, number_of
 
 SCALAR_FIELDS = frozenset(
@@ -48,11 +48,11 @@ def covers(earlier: Condition, later: Condition) -> bool:
     )
 
 
-def _alternative_implies(mine: tuple[Test, ...], theirs: tuple[Test, ...]) -> bool:
+def _alternative_implies(mine: tuple[Term, ...], theirs: tuple[Term, ...]) -> bool:
     return all(any(implies(test, wanted) for test in mine) for wanted in theirs)
 
 
-def implies(test: Test, wanted: Test) -> bool:
+def implies(test: Term, wanted: Term) -> bool:
     """Wherever `test` holds, `wanted` does."""
     if test.field != wanted.field:
         return False
@@ -67,7 +67,7 @@ def implies(test: Test, wanted: Test) -> bool:
     return _values(test) >= _values(wanted) if test.negated else _values(test) <= _values(wanted)
 
 
-def impossible(tests: tuple[Test, ...]) -> tuple[Test, Test] | None:
+def impossible(tests: tuple[Term, ...]) -> tuple[Term, Term] | None:
     """Two of these tests that exclude each other, or None where none are known to."""
     for index, first in enumerate(tests):
         for second in tests[index + 1 :]:
@@ -76,7 +76,7 @@ def impossible(tests: tuple[Test, ...]) -> tuple[Test, Test] | None:
     return None
 
 
-def _exclude(first: Test, second: Test) -> bool:
+def _exclude(first: Term, second: Term) -> bool:
     if first.field != second.field or first.negated:
         return False
     if second.negated:
@@ -90,7 +90,7 @@ def _exclude(first: Test, second: Test) -> bool:
     return _out_of_range(first, second)
 
 
-def _out_of_range(first: Test, second: Test) -> bool:
+def _out_of_range(first: Term, second: Term) -> bool:
     """`gte: 10` beside `lt: 5`, or beside the plain value 3. (`gt: 4` beside `lt: 5` is let pass: 4.5 is a number.)"""
     numbers = [number for value in second.values if (number := number_of(value)) is not None]
     if _family(first) not in ("lower", "upper") or len(numbers) != len(second.values):
@@ -100,11 +100,11 @@ def _out_of_range(first: Test, second: Test) -> bool:
     return not any(first.matcher([number]) for number in numbers)
 
 
-def _positive(test: Test) -> Test:
-    return Test(test.field, test.modifier, False, test.values, test.line, test.path, test.lookup, test.matcher)
+def _positive(test: Term) -> Term:
+    return Term(test.field, test.modifier, False, test.values, test.line, test.path, test.lookup, test.matcher)
 
 
-def _family(test: Test) -> str:
+def _family(test: Term) -> str:
     if test.modifier in EQUALITY:
         return "equality"
     if test.modifier in LOWER:
@@ -112,34 +112,34 @@ def _family(test: Test) -> str:
     return "upper" if test.modifier in UPPER else test.modifier
 
 
-def _tighter(test: Test, wanted: Test) -> bool:
+def _tighter(test: Term, wanted: Term) -> bool:
     mine, theirs = number_of(test.values[0]) or 0.0, number_of(wanted.values[0]) or 0.0
     if mine == theirs:
         return test.modifier == wanted.modifier or test.modifier in ("gt", "lt")
     return mine > theirs if _family(test) == "lower" else mine < theirs
 
 
-def _values(test: Test) -> frozenset[str]:
+def _values(test: Term) -> frozenset[str]:
     """The values as comparisons see them; a pattern's case counts."""
     if test.modifier.startswith("re"):
         return frozenset(str(value) for value in test.values)
     return frozenset(fold(value) for value in test.values)
 
 
-def _asks_presence(test: Test) -> bool:
+def _asks_presence(test: Term) -> bool:
     return test.modifier == "exists" and test.values[0] is not test.negated
 
 
-def _asks_absence(test: Test) -> bool:
+def _asks_absence(test: Term) -> bool:
     return test.modifier == "exists" and test.values[0] is test.negated
 
 
-def needs_field(test: Test) -> bool:
+def needs_field(test: Term) -> bool:
     """Can this test only hold where the field is there?"""
     return not test.negated if test.modifier != "exists" else _asks_presence(test)
 
 
-def narrowed(condition: Condition, field: str) -> Iterator[tuple[Test, ...]]:
+def narrowed(condition: Condition, field: str) -> Iterator[tuple[Term, ...]]:
     """For each alternative, its tests on one field."""
     for tests in condition.alternatives or ((),):
         yield tuple(test for test in tests if test.field == field)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from playbook_service.playbook.document import Node
 from playbook_service.playbook.event import EVENTS, ROOTS
 from playbook_service.playbook.fault import PlaybookError, unknown
-from playbook_service.playbook.field import Context, Lookup, compile_field
+from playbook_service.playbook.field import Context, Lookup, as_map, compile_field
 from playbook_service.playbook.modifier import plain_text
 from playbook_service.playbook.responder import RESPONDERS
 
@@ -175,15 +175,13 @@ def _canonical(value: str) -> str:
 
 
 def _observable(context: Context) -> list[tuple[str, Any, str]]:
-    observable = context.get("observable") or {}
+    observable = as_map(context.get("observable"))
     return [(plain_text(observable.get("dataType")), observable.get("data"), "")] if observable else []
 
 
 def _agent(context: Context) -> list[tuple[str, Any, str]]:
-    agent = (context.get("alert") or {}).get("agent")
-    if not isinstance(agent, dict) or not agent.get("id"):
-        return []
-    return [("agent", agent["id"], plain_text(agent.get("name")))]
+    agent = as_map(as_map(context.get("alert")).get("agent"))
+    return [("agent", agent["id"], plain_text(agent.get("name")))] if agent.get("id") else []
 
 
 def _case_observables(data_type: str) -> Callable[[Context], list[tuple[str, Any, str]]]:
