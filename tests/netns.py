@@ -175,7 +175,7 @@ class SshServer:
     """An sshd of our own, its host key, one client key, and a known_hosts file."""
 
     def __init__(self, lab: Lab, host: str, address: str, port: int, forced: str):
-        self.folder = lab.folder / f"sshd-{host}"
+        self.folder = lab.folder / f"sshd-{host}-{port}"
         self.folder.mkdir(mode=0o700)
         self.key, self.known_hosts = self.folder / "client", self.folder / "known_hosts"
         self._lab, self._host, self._address, self._port = lab, host, address, port

@@ -38,9 +38,14 @@ class IsolationLab(Lab):
         self.configure()
         boot = folder / "boot_id"  # all machines of the lab share one kernel: let the gate tell another one
         boot.write_text("11111111-2222-3333-4444-555555555555\n")
-        gate = f"{GATE} --config {self.config} --nft {self.logged.path} --boot-id {boot}"
-        self.web: SshServer = self.sshd("web", HOST_MGMT, PORT, gate)
-        self.db: SshServer = self.sshd("db", "198.51.100.1", PORT, gate)
+        options = f"--config {self.config} --nft {self.logged.path} --boot-id {boot}"
+        self.web: SshServer = self.sshd("web", HOST_MGMT, PORT, f"{GATE} {options}")
+        self.db: SshServer = self.sshd("db", "198.51.100.1", PORT, f"{GATE} {options}")
+        hasty = folder / "hasty-gate"
+        hasty.write_text(GATE.read_text().replace("TRIAL = 120", "TRIAL = 3"))
+        hasty.chmod(0o755)
+        self.hasty: SshServer = self.sshd("web", HOST_MGMT, PORT + 1, f"{hasty} {options}")
+        """The same host behind a gate whose trial is 3 s, so that a test can wait it out."""
 
     def configure(self, **changes: object) -> None:
         """The hosts' gate.json."""
