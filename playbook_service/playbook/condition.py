@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from playbook_service.playbook.document import Node
 from playbook_service.playbook.event import ROOTS
@@ -31,8 +31,10 @@ MODIFIER_WORDS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Term:
+class Test:
     """One line of a condition: `alert.rule.level|gte: 10`."""
+
+    __test__: ClassVar[bool] = False  # not one of pytest's, for all its name
 
     field: str
     modifier: str
@@ -83,7 +85,7 @@ class Check(NamedTuple):
 class Condition:
     """Alternatives (OR) of tests (AND). No alternatives at all: it always holds."""
 
-    alternatives: tuple[tuple[Term, ...], ...]
+    alternatives: tuple[tuple[Test, ...], ...]
     holds: Callable[[Context], bool]
 
     @property
@@ -92,7 +94,7 @@ class Condition:
         return not self.alternatives
 
     @property
-    def tests(self) -> tuple[Term, ...]:
+    def tests(self) -> tuple[Test, ...]:
         """Every line of every alternative."""
         return tuple(test for tests in self.alternatives for test in tests)
 
@@ -131,7 +133,7 @@ def read_condition(node: Node) -> Condition:
     return Condition(alternatives, _disjunction(alternatives))
 
 
-def _read_map(node: Node, faults: list[PlaybookError]) -> tuple[Term, ...]:
+def _read_map(node: Node, faults: list[PlaybookError]) -> tuple[Test, ...]:
     if not isinstance(node.value, dict) or not node.value:
         faults.append(node.fault(f"a condition is a map of field: value (or a list of such maps), not {node.kind}."))
         return ()
@@ -144,7 +146,7 @@ def _read_map(node: Node, faults: list[PlaybookError]) -> tuple[Term, ...]:
     return tuple(tests)
 
 
-def _read_test(key: str, node: Node) -> Term:
+def _read_test(key: str, node: Node) -> Test:
     field, *words = key.split("|")
     _check_field(field, node)
     negated = words[:1] == ["not"]
@@ -154,7 +156,7 @@ def _read_test(key: str, node: Node) -> Term:
     values = _values(name, MODIFIERS[name], node)
     matcher = _build(MODIFIERS[name], values, every, node)
     shown = "|".join(part for part in (name, "all" if every else "") if part)
-    return Term(field, shown, negated, values, node.line, node.path, compile_field(field), matcher)
+    return Test(field, shown, negated, values, node.line, node.path, compile_field(field), matcher)
 
 
 def _check_field(field: str, node: Node) -> None:
@@ -214,7 +216,7 @@ def _conjunction(matchers: Sequence[Matcher]) -> Matcher:
     return lambda found: all(matches(found) for matches in matchers)
 
 
-def _disjunction(alternatives: tuple[tuple[Term, ...], ...]) -> Callable[[Context], bool]:
+def _disjunction(alternatives: tuple[tuple[Test, ...], ...]) -> Callable[[Context], bool]:
     """Closures without attribute look-ups: this runs for every playbook on every event."""
     compiled = [_every([(test.lookup, test.matcher, test.negated) for test in tests]) for tests in alternatives]
     if len(compiled) == 1:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from playbook_service.playbook.condition import Condition, Term
+from playbook_service.playbook.condition import Condition, Test
 from playbook_service.playbook.event import EVENTS
 from playbook_service.playbook.fault import suggest
 from playbook_service.playbook.field import KNOWN
@@ -68,7 +68,7 @@ def _conditions(playbook: Playbook) -> Iterator[tuple[str, int, Condition]]:
         yield clause.path, clause.line, clause.condition
 
 
-def _tests(playbook: Playbook) -> Iterator[Term]:
+def _tests(playbook: Playbook) -> Iterator[Test]:
     for _path, _line, condition in _conditions(playbook):
         yield from condition.tests
 
@@ -166,7 +166,7 @@ def observable_type(playbook: Playbook) -> Iterator[Said]:
             yield WARNING, message, action.line, f"{action.path}.target"
 
 
-def _fixes_type(tests: tuple[Term, ...]) -> bool:
+def _fixes_type(tests: tuple[Test, ...]) -> bool:
     return any(test.modifier in EQUALITY and not test.negated for test in tests)
 
 
@@ -186,15 +186,15 @@ def isolation_guard(playbook: Playbook) -> Iterator[Said]:
                 yield WARNING, message + "is not the victim of what it passes on.", _line(tests, action), action.path
 
 
-def _line(tests: tuple[Term, ...], action: Action) -> int:
+def _line(tests: tuple[Test, ...], action: Action) -> int:
     return tests[0].line if tests else action.line
 
 
-def _excludes_manager(test: Term) -> bool:
+def _excludes_manager(test: Test) -> bool:
     return test.field == "alert.agent.id" and test.negated and MANAGER in {fold(value) for value in test.values}
 
 
-def _names_source(test: Term) -> bool:
+def _names_source(test: Test) -> bool:
     if test.negated:
         return test.field == "alert.rule.groups" and bool(RELAYED & {fold(value) for value in test.values})
     return test.field in ("alert.decoder.name", "alert.location", "alert.rule.groups", "alert.rule.id")
@@ -211,7 +211,7 @@ def suricata_level(playbook: Playbook) -> Iterator[Said]:
             yield INFO, message, level.line, level.path
 
 
-def _drops_suricata(test: Term) -> bool:
+def _drops_suricata(test: Test) -> bool:
     if test.field != "alert.rule.level" or test.modifier not in LOWER or test.negated:
         return False
     limit = number_of(test.values[0]) or 0.0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from playbook_service.playbook.condition import Condition, Term
+from playbook_service.playbook.condition import Condition, Test
 from playbook_service.playbook.modifier import fold, number_of
 
 SCALAR_FIELDS = frozenset(
@@ -48,14 +48,16 @@ def covers(earlier: Condition, later: Condition) -> bool:
     )
 
 
-def _alternative_implies(mine: tuple[Term, ...], theirs: tuple[Term, ...]) -> bool:
+def _alternative_implies(mine: tuple[Test, ...], theirs: tuple[Test, ...]) -> bool:
     return all(any(implies(test, wanted) for test in mine) for wanted in theirs)
 
 
-def implies(test: Term, wanted: Term) -> bool:
+def implies(test: Test, wanted: Test) -> bool:
     """Wherever `test` holds, `wanted` does."""
     if test.field != wanted.field:
         return False
+    if (test.modifier, test.negated, test.values) == (wanted.modifier, wanted.negated, wanted.values):
+        return True
     if _asks_presence(wanted) and not test.negated and test.modifier != "exists":
         return True
     if test.negated != wanted.negated or _family(test) != _family(wanted):
@@ -67,7 +69,7 @@ def implies(test: Term, wanted: Term) -> bool:
     return _values(test) >= _values(wanted) if test.negated else _values(test) <= _values(wanted)
 
 
-def impossible(tests: tuple[Term, ...]) -> tuple[Term, Term] | None:
+def impossible(tests: tuple[Test, ...]) -> tuple[Test, Test] | None:
     """Two of these tests that exclude each other, or None where none are known to."""
     for index, first in enumerate(tests):
         for second in tests[index + 1 :]:
@@ -76,7 +78,7 @@ def impossible(tests: tuple[Term, ...]) -> tuple[Term, Term] | None:
     return None
 
 
-def _exclude(first: Term, second: Term) -> bool:
+def _exclude(first: Test, second: Test) -> bool:
     if first.field != second.field or first.negated:
         return False
     if second.negated:
@@ -90,7 +92,7 @@ def _exclude(first: Term, second: Term) -> bool:
     return _out_of_range(first, second)
 
 
-def _out_of_range(first: Term, second: Term) -> bool:
+def _out_of_range(first: Test, second: Test) -> bool:
     """`gte: 10` beside `lt: 5`, or beside the plain value 3. (`gt: 4` beside `lt: 5` is let pass: 4.5 is a number.)"""
     numbers = [number for value in second.values if (number := number_of(value)) is not None]
     if _family(first) not in ("lower", "upper") or len(numbers) != len(second.values):
@@ -100,11 +102,11 @@ def _out_of_range(first: Term, second: Term) -> bool:
     return not any(first.matcher([number]) for number in numbers)
 
 
-def _positive(test: Term) -> Term:
-    return Term(test.field, test.modifier, False, test.values, test.line, test.path, test.lookup, test.matcher)
+def _positive(test: Test) -> Test:
+    return Test(test.field, test.modifier, False, test.values, test.line, test.path, test.lookup, test.matcher)
 
 
-def _family(test: Term) -> str:
+def _family(test: Test) -> str:
     if test.modifier in EQUALITY:
         return "equality"
     if test.modifier in LOWER:
@@ -112,34 +114,34 @@ def _family(test: Term) -> str:
     return "upper" if test.modifier in UPPER else test.modifier
 
 
-def _tighter(test: Term, wanted: Term) -> bool:
+def _tighter(test: Test, wanted: Test) -> bool:
     mine, theirs = number_of(test.values[0]) or 0.0, number_of(wanted.values[0]) or 0.0
     if mine == theirs:
         return test.modifier == wanted.modifier or test.modifier in ("gt", "lt")
     return mine > theirs if _family(test) == "lower" else mine < theirs
 
 
-def _values(test: Term) -> frozenset[str]:
+def _values(test: Test) -> frozenset[str]:
     """The values as comparisons see them; a pattern's case counts."""
     if test.modifier.startswith("re"):
         return frozenset(str(value) for value in test.values)
     return frozenset(fold(value) for value in test.values)
 
 
-def _asks_presence(test: Term) -> bool:
+def _asks_presence(test: Test) -> bool:
     return test.modifier == "exists" and test.values[0] is not test.negated
 
 
-def _asks_absence(test: Term) -> bool:
+def _asks_absence(test: Test) -> bool:
     return test.modifier == "exists" and test.values[0] is test.negated
 
 
-def needs_field(test: Term) -> bool:
+def needs_field(test: Test) -> bool:
     """Can this test only hold where the field is there?"""
     return not test.negated if test.modifier != "exists" else _asks_presence(test)
 
 
-def narrowed(condition: Condition, field: str) -> Iterator[tuple[Term, ...]]:
+def narrowed(condition: Condition, field: str) -> Iterator[tuple[Test, ...]]:
     """For each alternative, its tests on one field."""
     for tests in condition.alternatives or ((),):
         yield tuple(test for test in tests if test.field == field)
