@@ -64,11 +64,14 @@ class Selection:
         self._memo: Memo[tuple[str, str, tuple[str, ...]], Enrichment] = Memo(2_000)
 
     def of(self, observable: Observable, context: Context) -> Enrichment:
-        """Whom the playbooks ask; no analyzers where none of them matches."""
+        """Whom the playbooks ask; no analyzers where none of them matches. `context` holds the alert."""
         if not self._simple:
-            return analyzers_for(self._playbooks, context)
+            return self._ask(observable, context)
         key = (observable.data_type, observable.role, observable.tags)
-        return self._memo.get(key) or self._memo.put(key, analyzers_for(self._playbooks, context))
+        return self._memo.get(key) or self._memo.put(key, self._ask(observable, context))
+
+    def _ask(self, observable: Observable, context: Context) -> Enrichment:
+        return analyzers_for(self._playbooks, {**context, "observable": observable_fields(observable)})
 
 
 class Verdicts:

@@ -44,8 +44,12 @@ class Judged(NamedTuple):
         """The target as people read it; several candidates are listed."""
         decision = self.decision
         if decision.target is not None:
-            return str(decision.target)
-        return " or ".join(str(candidate) for candidate in decision.candidates[:3]) or "no target"
+            return _named(decision.target)
+        return " or ".join(_named(candidate) for candidate in decision.candidates[:3]) or "no target"
+
+
+def _named(target: Target) -> str:
+    return f"{target.label} ({target.kind} {target.data})" if target.label else target.data
 
 
 def rank(judged: Judged) -> int:
