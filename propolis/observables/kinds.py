@@ -156,17 +156,6 @@ def program(text: str) -> Iterable[Found]:
     return (Found("filename", value),)
 
 
-def service_image(text: str) -> Iterable[Found]:
-    """The program of a service: its `ImagePath` is a command line."""
-    value = values.single_backslashes(text.strip())
-    found = re.match(
-        r'\\*"?((?:[A-Za-z]:|%\w+%|\\\\[\w.-]+)\\[^"]*?\.(?:exe|sys|dll|bat|cmd|ps1|scr|com))(?=["\s]|\Z)',
-        value,
-        re.IGNORECASE,
-    )
-    return program(found.group(1)) if found else ()
-
-
 def files(text: str) -> Iterable[Found]:
     """Defender's `file:_C:\\evil.exe; containerfile:_C:\\evil.zip; webfile:_C:\\x|http://host/x|pid:1`."""
     found: list[Found] = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from propolis.observables.names import FILE_EXTENSIONS, SECOND_LEVEL
+from propolis.observables.patterns import lazy
 
 EMPTY_HASHES = frozenset(
     (
@@ -235,7 +236,7 @@ def url_host(address: str) -> str:
     return host[1:].partition("]")[0] if host[:1] == "[" else host.partition(":")[0]
 
 
-_REFERENCES = re.compile(
+_REFERENCES = lazy(
     r"https?://(?:(?:[\w-]+\.)*)(?:fortinet\.com/|fortiguard\.com/|go\.microsoft\.com/fwlink|security\.microsoft\.com/"
     r"|schemas\.(?:microsoft|xmlsoap|openxmlformats)\.|(?:www\.)?w3\.org/|docs\.(?:aws\.amazon|microsoft)\.com/|virustotal\.com/|abuseipdb\.com/"
     r"|nvd\.nist\.gov/|cve\.mitre\.org/|cti\.wazuh\.com/|console\.aws\.amazon\.com|doc\.emergingthreats\.net/"
@@ -276,14 +277,14 @@ def file_path(text: str) -> str | None:
     return text.replace("\\\\", "\\", 1) if re.match(r"\\\\(?:device|systemroot)\\", text, re.IGNORECASE) else text
 
 
-_SYSTEM_WINDOWS = re.compile(
+_SYSTEM_WINDOWS = lazy(
     r"(?:[a-z]:\\windows|%(?:windir|systemroot)%|\\systemroot)\\(?:"
     r"(?:system32|syswow64|sysnative)\\(?!spool\\|tasks\\|config\\systemprofile\\)|winsxs\\|microsoft\.net\\|servicing\\"
     r"|systemapps\\|immersivecontrolpanel\\|(?:explorer|regedit|notepad|hh|write|winhlp32|splwow64|bfsvc|helppane|"
     r"sysmon|sysmon64)\.exe\Z)",
     re.IGNORECASE,
 )
-_SYSTEM_UNIX = re.compile(r"/(?:usr/)?(?:s?bin|lib(?:exec|32|64)?)/|/dev/(?:null|tty|pts|std)|/System/|/proc/")
+_SYSTEM_UNIX = lazy(r"/(?:usr/)?(?:s?bin|lib(?:exec|32|64)?)/|/dev/(?:null|tty|pts|std)|/System/|/proc/")
 
 
 def is_system_binary(path: str) -> bool:

@@ -18,12 +18,12 @@ def _who(fields: dict[str, Any]) -> Composed:
     login = text(audit, "login_user", "name")
     if login:
         for found in kinds.user(login):
-            yield found, "syscheck.audit.login_user.name"
+            yield found._replace(role="subject"), "syscheck.audit.login_user.name"
         return
     name = text(audit, "user", "name")
     if name not in _SERVICE_ACCOUNTS:
         for found in kinds.user(name):
-            yield found, "syscheck.audit.user.name"
+            yield found._replace(role="subject"), "syscheck.audit.user.name"
 
 
 def _registry(fields: dict[str, Any]) -> Composed:

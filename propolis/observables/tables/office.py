@@ -7,11 +7,12 @@ from typing import Any
 
 from propolis.observables import kinds, values
 from propolis.observables.model import Found
+from propolis.observables.patterns import lazy
 from propolis.observables.table import Composed, Source, part, rows, text
 from propolis.observables.texts import command
 
 O = "data.office365"  # noqa: E741 - as in the handbook's tables
-_NOT_PEOPLE = re.compile(
+_NOT_PEOPLE = lazy(
     r"(?:ThreatIntel|ServicePrincipal_|SHAREPOINT\\|NT AUTHORITY\\|app@sharepoint|Not Available|urn:|S-1-"
     r"|[0-9a-f-]{32,36}\Z|SharingLinks\.|Limited Access)",
     re.IGNORECASE,

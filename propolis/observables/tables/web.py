@@ -7,7 +7,7 @@ from typing import Any
 from propolis.observables import kinds, values
 from propolis.observables.model import Found
 from propolis.observables.table import Composed, Source, part, rows, text
-from propolis.observables.texts import access_log, exchange, syslog
+from propolis.observables.texts import access_log
 
 
 def _included(fields: dict[str, Any]) -> Composed:
@@ -38,17 +38,6 @@ ERROR = Source(
         (kinds.uri, "request", "data.url"),
         (kinds.user, "subject", "data.srcuser", "data.dstuser"),
         (access_log.error_line, "request", "full_log"),
-    ),
-)
-SQUID = Source(
-    "squid",
-    rows(
-        "",
-        (kinds.ip, "source", "data.srcip"),
-        (kinds.ip, "destination", "data.dstip"),
-        (kinds.uri, "request", "data.url"),
-        (kinds.user, "subject", "data.srcuser", "data.dstuser"),
-        (syslog.squid, "subject", "full_log"),
     ),
 )
 
@@ -90,4 +79,3 @@ WAF = Source(
     rows("data", (kinds.uri, "request", "url", "uri", "request"), (kinds.agent, "client", "agent", "user_agent")),
     loose=True,
 )
-EXCHANGE = Source("exchange", rows("", (exchange.proxy_line, "source", "full_log")))

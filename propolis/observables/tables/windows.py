@@ -50,7 +50,7 @@ SERVICE = _source(
         (kinds.service, "service", "serviceName"),
         (kinds.user, "subject", "accountName", "serviceAccount"),
         (command.windows_command, "command", "imagePath", "serviceFileName"),
-        (kinds.service_image, "file", "imagePath", "serviceFileName"),
+        (windows.service_image, "file", "imagePath", "serviceFileName"),
     ),
 )
 SHARE = _source("windows share", _CLIENT, _SUBJECT, _SHARE)

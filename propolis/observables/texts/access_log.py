@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 from propolis.observables import kinds, values
 from propolis.observables.model import Found
+from propolis.observables.patterns import lazy
 
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
-_COMBINED = re.compile(rf"{_QUOTED} \d{{3}} (?:\d+|-)\s+{_QUOTED}\s+{_QUOTED}")
-_USER = re.compile(r"\s-\s+([^\s\[\]-][^\s\[\]]*)\s+\[\d{1,2}/")
-_IIS_AGENT = re.compile(r"\s((?:Mozilla/\d\.\d|curl/|Wget/|python-requests/|Opera/)\S*)")
-_NGINX_FIELD = re.compile(rf"\b(client|host|referrer|request): (?:{_QUOTED}|([^,\s]+))")
-_MODSECURITY_FIELD = re.compile(r'\[(hostname|uri) "([^"]*)"\]')
+_COMBINED = lazy(rf"{_QUOTED} \d{{3}} (?:\d+|-)\s+{_QUOTED}\s+{_QUOTED}")
+_USER = lazy(r"\s-\s+([^\s\[\]-][^\s\[\]]*)\s+\[\d{1,2}/")
+_IIS_AGENT = lazy(r"\s((?:Mozilla/\d\.\d|curl/|Wget/|python-requests/|Opera/)\S*)")
+_NGINX_FIELD = lazy(rf"\b(client|host|referrer|request): (?:{_QUOTED}|([^,\s]+))")
+_MODSECURITY_FIELD = lazy(r'\[(hostname|uri) "([^"]*)"\]')
 
 
 def access_line(text: str) -> Iterator[Found]:

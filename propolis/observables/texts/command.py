@@ -11,27 +11,28 @@ from collections.abc import Iterator
 
 from propolis.observables import values
 from propolis.observables.model import Found
+from propolis.observables.patterns import lazy
 
 LONGEST = 65_536  # characters of one text that are read; Wazuh's own limit for a whole event
-_URL = re.compile(r"(?:https?|ftps?|sftp|ldaps?|rmi|tftp|smb|hxxps?)://[^\s\"'`<>|;,)(\\^{}\]\[]+", re.IGNORECASE)
-_TOKEN = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s\"']+")
+_URL = lazy(r"(?:https?|ftps?|sftp|ldaps?|rmi|tftp|smb|hxxps?)://[^\s\"'`<>|;,)(\\^{}\]\[]+", re.IGNORECASE)
+_TOKEN = lazy(r"\"[^\"]*\"|'[^']*'|[^\s\"']+")
 _EDGES = "\"'`,;()[]{}<>|&"
-_OUTPUT = re.compile(
+_OUTPUT = lazy(
     r"(?:\s-(?:o|out|output|outfile)[\s:=]+|\s-O\s+|\s--output(?:-document)?[\s=]+|\s>{1,2}\s*"
     r"|\s-Destination\s+|certutil\S*\s.{0,512}?://\S+\s+|DownloadFile\(\s*(?:\"[^\"]*\"|'[^']*')\s*,\s*)[\"']?([^\s\"'|;,)&]{3,260})",
     re.IGNORECASE,
 )
-_REMOTE = re.compile(
+_REMOTE = lazy(
     r"(?:-(?:ComputerName|cn|CimSession)\s+|/node:|\s/v:|\\\\)[\"']?([A-Za-z0-9][A-Za-z0-9.-]{1,62})(?![\w$])",
     re.IGNORECASE,
 )
-_WINDOWS_PATH = re.compile(r"(?:[A-Za-z]:|%\w+%|\\\\[\w.-]+\\[\w$.-]+)\\[^\"'<>|*?;,]+\.\w{1,10}\Z")
-_UNIX_PATH = re.compile(
+_WINDOWS_PATH = lazy(r"(?:[A-Za-z]:|%\w+%|\\\\[\w.-]+\\[\w$.-]+)\\[^\"'<>|*?;,]+\.\w{1,10}\Z")
+_UNIX_PATH = lazy(
     r"/(?:tmp|var/(?:tmp|www|spool/cron)|home|opt|root|dev/shm|srv|mnt|media|usr/local|Users|Volumes|run)/[^\s\"'*$;,:]+\Z"
 )
-_ENCODED = re.compile(r"\s[-/]e(?:c|nc|nco|ncod\w*)?\s+[\"']?([A-Za-z0-9+/=]{24,})", re.IGNORECASE)
-_EXECUTED = re.compile(r"<Command>([^<]*)</Command>(?:\s*<Arguments>([^<]*)</Arguments>)?", re.IGNORECASE)
-_VERSIONISH = re.compile(r"ver(?:sion)?s?\Z|mask\Z|build\Z", re.IGNORECASE)
+_ENCODED = lazy(r"\s[-/]e(?:c|nc|nco|ncod\w*)?\s+[\"']?([A-Za-z0-9+/=]{24,})", re.IGNORECASE)
+_EXECUTED = lazy(r"<Command>([^<]*)</Command>(?:\s*<Arguments>([^<]*)</Arguments>)?", re.IGNORECASE)
+_VERSIONISH = lazy(r"ver(?:sion)?s?\Z|mask\Z|build\Z", re.IGNORECASE)
 
 
 def command_line(text: str) -> list[Found]:
@@ -40,7 +41,7 @@ def command_line(text: str) -> list[Found]:
     found = list(_encoded(text))
     rest = _URL.sub(" ", text)
     found.extend(_urls(text))
-    found.extend(_outputs(rest))
+    found.extend(_outputs(text))
     found.extend(_tokens(rest))
     found.extend(_remotes(rest))
     return found

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 
 from propolis.observables import kinds
 from propolis.observables.model import Found
+from propolis.observables.patterns import lazy
 
 _HOST, _STEM, _USER, _MAILBOX, _AGENT, _CLIENT = 8, 9, 13, 15, 16, 17  # columns of an HttpProxy line
-_QUOTED = re.compile(r'"((?:[^"]|"")*)"|([^,]*)')
+_QUOTED = lazy(r'"((?:[^"]|"")*)"|([^,]*)')
 
 
 def proxy_line(text: str) -> Iterator[Found]:

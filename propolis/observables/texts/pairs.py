@@ -6,14 +6,15 @@ import re
 
 from propolis.observables import kinds
 from propolis.observables.model import Found
+from propolis.observables.patterns import lazy
 
 LONGEST = 65_536
-_PAIR = re.compile(r"(?<![\w.-])([A-Za-z_][\w.-]{0,63})=(?:\"([^\"]*)\"|'([^']*)'|([^\s\"',;]+))")
-_CEF = re.compile(
+_PAIR = lazy(r"(?<![\w.-])([A-Za-z_][\w.-]{0,63})=(?:\"([^\"]*)\"|'([^']*)'|([^\s\"',;]+))")
+_CEF = lazy(
     r"CEF:\d\|(?:[^|\\]|\\.)*\|(?:[^|\\]|\\.)*\|(?:[^|\\]|\\.)*\|(?:[^|\\]|\\.)*\|(?:[^|\\]|\\.)*\|[^|]*\|(.*)", re.S
 )
-_CEF_KEY = re.compile(r"(?:^|\s)([A-Za-z][\w.]{0,40})=")
-_LEEF = re.compile(r"LEEF:[12]\.0\|[^|]*\|[^|]*\|[^|]*\|[^|]*\|(.*)", re.S)
+_CEF_KEY = lazy(r"(?:^|\s)([A-Za-z][\w.]{0,40})=")
+_LEEF = lazy(r"LEEF:[12]\.0\|[^|]*\|[^|]*\|[^|]*\|[^|]*\|(.*)", re.S)
 
 
 def pairs(text: str) -> dict[str, str]:

@@ -10,34 +10,35 @@ from collections.abc import Iterable, Iterator
 
 from propolis.observables import kinds, values
 from propolis.observables.model import Found
+from propolis.observables.patterns import lazy
 
-_SSHD = re.compile(
+_SSHD = lazy(
     r"(?:(?:Failed|Accepted) \S+ for |Invalid user |authenticating user |invalid user |illegal user |for user |"
     r"attempts exceeded for |error for |^User | user )(?:invalid user |illegal user )?(\S+) (?:from )?(\S+)"
 )
-_SSHD_NAME = re.compile(r"(?:getaddrinfo for|Address \S+ maps to) (\S+?),? (?:\[([^\]]+)\]|but )")
-_NAME_AND_ADDRESS = re.compile(r"(?<![\w.-])([\w.-]*)\[((?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+)\]")
-_ENVELOPE = re.compile(
+_SSHD_NAME = lazy(r"(?:getaddrinfo for|Address \S+ maps to) (\S+?),? (?:\[([^\]]+)\]|but )")
+_NAME_AND_ADDRESS = lazy(r"(?<![\w.-])([\w.-]*)\[((?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+)\]")
+_ENVELOPE = lazy(
     r"\b(?P<part>from|to|orig_to|F|P|RCPT|sender|recipient)\s{0,4}[=:]?\s{0,4}<(?P<mail>[^<>\s@]{1,64}@[^<>\s@]{1,255})>",
     re.IGNORECASE,
 )
-_NAMED = re.compile(r"client (?:@\S+ )?([0-9A-Fa-f:.]+)#\d+(?: \(([^)]+)\))?")
-_NAMED_QUERY = re.compile(r"(?:query(?: \(cache\))?:? '?|zone transfer '|update '|resolving ')([A-Za-z0-9_.-]+)[/' ]")
-_PAM = re.compile(r"\b(ruser|rhost|user)=(\S+)")
-_ASTERISK = re.compile(r"Registration from '\"?([^\"'<]{0,128})\"?[^']{0,256}' failed for '([^']{1,64})'")
-_PBX_ADDRESS = re.compile(r"RemoteAddress=\"IPV[46]/\w{3}/([^/\"]{1,64})")
-_PBX_ACCOUNT = re.compile(r"AccountID=\"([^\"]{1,128})\"")
-_SENTENCE = re.compile(
+_NAMED = lazy(r"client (?:@\S+ )?([0-9A-Fa-f:.]+)#\d+(?: \(([^)]+)\))?")
+_NAMED_QUERY = lazy(r"(?:query(?: \(cache\))?:? '?|zone transfer '|update '|resolving ')([A-Za-z0-9_.-]+)[/' ]")
+_PAM = lazy(r"\b(ruser|rhost|user)=(\S+)")
+_ASTERISK = lazy(r"Registration from '\"?([^\"'<]{0,128})\"?[^']{0,256}' failed for '([^']{1,64})'")
+_PBX_ADDRESS = lazy(r"RemoteAddress=\"IPV[46]/\w{3}/([^/\"]{1,64})")
+_PBX_ACCOUNT = lazy(r"AccountID=\"([^\"]{1,128})\"")
+_SENTENCE = lazy(
     r"\b(from|by|client|host|source|peer|rhost|remote|addr)(?: (?:ip|address|host))?[ =:]{1,2}[\"'\[(<]{0,2}"
     r"((?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{1,4}:[0-9A-Fa-f:.]{2,43})(?![\w./])",
     re.IGNORECASE,
 )
-_LOGIN = re.compile(
+_LOGIN = lazy(
     r"\b(?:for|user|username|account)(?: (?:invalid )?user)?[ :=]{1,2}[\"'<\[]?([\w.@\\$-]{1,64})[\"'>\]]?,? from "
 )
-_MAIL_TOKEN = re.compile(r"(?<=\s)[^\s@<>]{1,64}@[^\s@<>]{3,190}(?=\s)")
-_ARROW = re.compile(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})(?::\d+)? -> ((?:\d{1,3}\.){3}\d{1,3})(?::\d+)?(?![\w./])")
-_TOKEN = re.compile(r"[^\s,;()<>\[\]\"'=]+")
+_MAIL_TOKEN = lazy(r"(?<=\s)[^\s@<>]{1,64}@[^\s@<>]{3,190}(?=\s)")
+_ARROW = lazy(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})(?::\d+)? -> ((?:\d{1,3}\.){3}\d{1,3})(?::\d+)?(?![\w./])")
+_TOKEN = lazy(r"[^\s,;()<>\[\]\"'=]+")
 
 
 def sshd(text: str) -> Iterator[Found]:

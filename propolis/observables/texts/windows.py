@@ -7,7 +7,12 @@ from collections.abc import Iterator
 
 from propolis.observables import kinds, values
 from propolis.observables.model import Found
+from propolis.observables.patterns import lazy
 from propolis.observables.texts.command import command_line, plain
+
+_SERVICE = lazy(
+    r"\"?((?:[A-Za-z]:|%\w+%|\\\\[\w.-]+)\\[^\"]*?\.(?:exe|sys|dll|bat|cmd|ps1|scr|com))(?=[\"\s]|\Z)", re.IGNORECASE
+)
 
 
 def query_results(text: str) -> Iterator[Found]:
@@ -59,3 +64,10 @@ def unc(text: str) -> Iterator[Found]:
     found = re.match(r"\\\\([^\\]+)\\", plain(text))
     if found:
         yield from (seen._replace(role="destination") for seen in kinds.ip(found.group(1)))
+
+
+def service_image(text: str) -> Iterator[Found]:
+    """The program of a service: its `ImagePath` is a command line that begins with a path, perhaps in quotes."""
+    found = _SERVICE.match(plain(text).strip())
+    if found:
+        yield from kinds.program(found.group(1))
