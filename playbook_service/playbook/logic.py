@@ -58,10 +58,13 @@ def implies(test: Test, wanted: Test) -> bool:
         return False
     if (test.modifier, test.negated, test.values) == (wanted.modifier, wanted.negated, wanted.values):
         return True
-    if _asks_presence(wanted) and not test.negated and test.modifier != "exists":
-        return True
-    if test.negated != wanted.negated or _family(test) != _family(wanted):
-        return False
+    if _asks_presence(wanted):
+        return needs_field(test)
+    return test.negated == wanted.negated and _family(test) == _family(wanted) and _narrower(test, wanted)
+
+
+def _narrower(test: Test, wanted: Test) -> bool:
+    """The same of two tests of one kind and sign, by their values."""
     if _family(test) in ("lower", "upper"):
         return not test.negated and _tighter(test, wanted)
     if test.modifier.endswith("all"):

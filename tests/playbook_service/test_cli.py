@@ -12,6 +12,7 @@ import pytest
 import propolis
 from playbook_service import cli
 from playbook_service.cli import COMMANDS, main
+from playbook_service.playbook import load
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -73,6 +74,22 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
 
     assert process.returncode == cli.PIPE_CLOSED
     assert err == ""
+
+
+def test_an_error_for_people_is_printed_without_a_traceback_one_line_a_fault(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faulty = Path(__file__).resolve().parents[1] / "fixtures" / "playbooks" / "faulty" / "key_twice.yml"
+    monkeypatch.setattr("playbook_service.commands.lint.run", lambda _arguments: len(load(faulty)))
+
+    assert main(["lint"]) == 2
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line.split(": ")[:3] for line in err.splitlines()] == [
+        ["propolis", f"{faulty}:7", "when.observable.dataType"],
+        ["propolis", f"{faulty}:8", "name"],
+    ]
 
 
 def test_an_interrupt_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
