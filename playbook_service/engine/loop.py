@@ -20,6 +20,7 @@ from propolis.http import HttpError
 
 _LOG = logging.getLogger("propolis.engine")
 _QUEUES = (STEPS, "inbox")  # what is under way goes before what is new
+_FRESH = 0.1
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 300.0
 
 
@@ -100,8 +101,8 @@ class Loop:
             return False
         try:
             self._run(item)
-        except (LostClaim, Conflict) as error:
-            _LOG.info("%s %s: %s", item.queue, item.key, error)  # another has it now, or it is run again on fresh data
+        except LostClaim as error:
+            _LOG.info("%s", error)  # another has the step now
         return True
 
     def _claim(self, owner: str) -> Item | None:
@@ -115,8 +116,10 @@ class Loop:
     def _run(self, item: Item) -> None:
         try:
             self._settle(item, self._handler(item)(item))
-        except (LostClaim, Conflict, StoreError):
+        except (LostClaim, StoreError):
             raise
+        except Conflict as error:
+            self._again(item, str(error), _FRESH)  # it is run again on what was written meanwhile
         except Give as error:
             self._set_aside(item, str(error))
         except HttpError as error:
