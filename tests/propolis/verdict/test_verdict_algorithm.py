@@ -13,7 +13,7 @@ from propolis.verdict.conflict import conflict
 from propolis.verdict.decay import DAY, decayed, half_life
 from propolis.verdict.family import discounts
 from propolis.verdict.reliability import GRADES, Counts, reliability
-from propolis.verdict.score import prior_log_odds, prior_of, probability
+from propolis.verdict.score import Calibration, prior_log_odds, prior_of, probability
 
 
 def verdict(*evidence: Report, options: Options = OPTIONS):
@@ -270,3 +270,22 @@ def test_the_report_has_the_keys_that_others_read() -> None:
     assert set(full["ledger"][0]) >= {"source", "family", "grade", "level", "n", "raw", "after_decay", "after_family"}
     assert SOURCES.overridden
     assert full["sources_file"].endswith("overridden by the item sources")
+
+
+def test_of_the_words_of_one_source_that_stand_the_strongest_weighs() -> None:
+    """An old malicious has aged below a fresh suspicious."""
+    faded = verdict(said("Weak0", "malicious", 20 * 24), said("Weak0", "suspicious"))
+    assert faded.count("malicious") == 1
+    assert faded.tally.positive == pytest.approx(reliability("D").weight["suspicious"])
+    seen_long_ago = said("Ind0", "malicious", 0, time=NOW - 400 * DAY)
+    assert verdict(said("Ind0", "malicious", 2), seen_long_ago).score == verdict(said("Ind0", "malicious", 2)).score
+
+
+def test_guilt_that_innocence_outweighs_never_acts_whatever_the_calibration() -> None:
+    """Else a little guilt would act for its lack of conflict, and more guilt would stop it."""
+    options = OPTIONS._replace(calibration=Calibration(1.0, 10.0))
+    little = [said(f"Ind{n}", "malicious", time=NOW - 40 * DAY) for n in range(3)]
+    found = verdict(*little, said("Ind3", "safe"), said("Ind4", "safe"), options=options)
+    assert found.score >= 0.95
+    assert found.tally.conflict < 0.5
+    assert found.recommendation == "ask"
