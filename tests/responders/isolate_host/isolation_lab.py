@@ -42,10 +42,10 @@ class IsolationLab(Lab):
         self.web: SshServer = self.sshd("web", HOST_MGMT, PORT, f"{GATE} {options}")
         self.db: SshServer = self.sshd("db", "198.51.100.1", PORT, f"{GATE} {options}")
         hasty = folder / "hasty-gate"
-        hasty.write_text(GATE.read_text().replace("TRIAL = 120", "TRIAL = 3"))
+        hasty.write_text(GATE.read_text().replace("TRIAL = 120", "TRIAL = 12"))
         hasty.chmod(0o755)
         self.hasty: SshServer = self.sshd("web", HOST_MGMT, PORT + 1, f"{hasty} {options}")
-        """The same host behind a gate whose trial is 3 s, so that a test can wait it out."""
+        """The same host behind a gate whose trial is 12 s, so that a test can wait it out."""
 
     def configure(self, **changes: object) -> None:
         """The hosts' gate.json."""
