@@ -44,7 +44,7 @@ def command_line(text: str) -> list[Found]:
     found.extend(_outputs(text))
     found.extend(_tokens(rest))
     found.extend(_remotes(rest))
-    return found
+    return list(dict.fromkeys(found))
 
 
 def windows_command(text: str) -> list[Found]:

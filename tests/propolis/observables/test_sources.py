@@ -1,4 +1,4 @@
-"""Every log source by an alert of its own, in the form the engine emits: exactly the observables an expert would take."""
+"""Every log source by an alert of our own, as the engine emits it: exactly the observables an expert would take."""
 
 from __future__ import annotations
 
