@@ -1,23 +1,24 @@
 #!/usr/bin/env python3
 """Cortex responder: disable an account in Active Directory or Keycloak, and enable again what it disabled itself."""
 
-import os
 import sys
+from pathlib import Path
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-sys.path.insert(0, ROOT)  # Cortex starts this file directly: the bundle's root is two folders up
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))  # the bundle's root: Cortex starts this file with only its own folder on the path
 
 import propolis
 
-if os.path.dirname(os.path.dirname(os.path.realpath(propolis.__file__))) != ROOT:
-    sys.exit(f"propolis was imported from {propolis.__file__}, not from this bundle at {ROOT}.")
+if ROOT not in Path(propolis.__file__).resolve().parents:
+    sys.exit(f"propolis was loaded from {propolis.__file__}, not from this bundle at {ROOT}.")
 
 from backends import BACKENDS
 from backends.account import parse_account
 
+from propolis.containment.backend import Status, Target
 from propolis.containment.responder import ContainmentResponder
 from propolis.containment.target import Wanted
-from propolis.guardrails import AccountFacts, check_account
+from propolis.guardrails import AccountFacts, Policy, check_account
 
 USER_TYPES = ("username", "user", "account", "user-account", "mail")
 
@@ -34,14 +35,16 @@ class AccountDisable(ContainmentResponder):
     )
     backends = BACKENDS
 
-    def canonical(self, target):
+    def canonical(self, target: Target) -> Target:
+        """The name in one of its three forms, without what no name may hold."""
         return target._replace(value=parse_account(target.value).text)
 
-    def guard(self, policy, target, status):
+    def guard(self, policy: Policy, target: Target, status: Status | None) -> None:
+        """The never-lists, whatever the product says; and everything that the product itself holds back."""
         check_account(policy, facts_of(target, status))
 
 
-def facts_of(target, status):
+def facts_of(target: Target, status: Status | None) -> AccountFacts:
     """What the guardrails are told: the name that was asked for, then everything the product says of the account."""
     asked = parse_account(target.value).spellings
     if status is None:

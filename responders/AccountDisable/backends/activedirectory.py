@@ -55,6 +55,8 @@ class ActiveDirectory(Backend):
 
     def __init__(self, settings: Settings, *, base_dn: str = "", mark_attribute: str = ""):
         self._directory = Directory(settings)
+        if base_dn:
+            self._directory.check_name(base_dn, "ad_base_dn")
         self._forest = Forest(self._directory, base_dn)
         self._attribute = mark_attribute
         self.marks = bool(mark_attribute)

@@ -6,6 +6,7 @@ Nothing is bound without TLS, the server's certificate and name are always check
 from __future__ import annotations
 
 import ssl
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,6 +87,15 @@ class Directory:
         found = self._search(dn, "(objectClass=*)", self._ldap.BASE, attributes, 1, missing_is_empty=True)
         return found[0] if found else None
 
+    def check_name(self, dn: str, item: str) -> None:
+        """Raise ConfigurationError where a configured distinguished name is none."""
+        try:
+            self._ldap.utils.dn.parse_dn(dn)
+        except self._ldap.core.exceptions.LDAPException:
+            raise ConfigurationError(
+                f"is no distinguished name such as OU=Staff,DC=example,DC=org: {dn}.", path=f"configuration item {item}"
+            ) from None
+
     def find(self, base: str, wanted: str, attributes: list[str], limit: int = 0) -> list[Entry]:
         """The objects below `base` that the filter takes, `limit` of them at most (0: as many as the server gives)."""
         return self._search(base, wanted, self._ldap.SUBTREE, attributes, limit)
@@ -115,12 +125,18 @@ class Directory:
     def close(self) -> None:
         """Let the connection go; the next question opens a new one."""
         connection, self._connection = self._connection, None
-        if connection is None:
-            return
+        if connection is not None:
+            self._drop(connection)
+
+    def _drop(self, connection: Any) -> None:
+        """End a connection in whatever state it is; ldap3 leaves the socket of one that never opened."""
+        sock = connection.socket
         try:
             connection.unbind()
         except (self._ldap.core.exceptions.LDAPException, OSError):
-            return  # it is gone already, which is what was wanted
+            pass  # it is gone already, which is what was wanted
+        if sock is not None:
+            sock.close()
 
     def _search(
         self, base: str, wanted: str, scope: str, attributes: list[str], limit: int, *, missing_is_empty: bool = False
@@ -154,10 +170,11 @@ class Directory:
                 connection.open()
                 bound = connection.bind()
             except self._ldap.core.exceptions.LDAPException as error:
+                self._drop(connection)
                 raise BackendError(open_fault(error, self.where)) from None
             if not bound:
                 result = dict(connection.result)
-                connection.unbind()
+                self._drop(connection)
                 raise BackendError(bind_fault(result, self._settings.bind_user, self.where))
             self._connection = connection
         return self._connection
@@ -192,8 +209,12 @@ class Directory:
 
 def _library() -> Any:
     try:
-        import ldap3
-        import ldap3.core.exceptions
+        with warnings.catch_warnings():
+            # ldap3 2.9 still uses names that pyasn1 0.6 calls deprecated; that is between the two of them
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import ldap3
+            import ldap3.core.exceptions
+            import ldap3.utils.dn
     except ImportError:
         raise MissingExtraError("The backend activedirectory", "ldap") from None
     return ldap3

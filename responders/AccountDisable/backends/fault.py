@@ -41,13 +41,14 @@ _OPENING: tuple[tuple[tuple[str, ...], str], ...] = (
     (("ssl", "reset"), "does not speak TLS as expected: check ad_port (636 is LDAPS) and its certificate"),
 )
 
+_UNFIT = "the mark attribute does not take text, or not so much beside what stands there; see ad_mark_attribute"
 _CODES = {
     3: "the server's time limit was reached; narrow ad_base_dn",
     4: "more was found than the server gives",
     10: "that part of the directory is at another server; check ad_base_dn",
     17: "the schema has no such attribute; check ad_mark_attribute",
-    19: "the value breaks a rule of the attribute; the mark attribute may be too full or too short for the mark",
-    21: "the attribute does not take text; name another in ad_mark_attribute",
+    19: _UNFIT,
+    21: _UNFIT,
     32: "there is no such object; check ad_base_dn",
     34: "that is no distinguished name; check ad_base_dn",
     50: "the bind account lacks the right; delegate it as docs/backends-accounts.md shows",

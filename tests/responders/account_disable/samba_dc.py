@@ -1,7 +1,7 @@
 """A real Active Directory domain controller (Samba) of one test session, in a network namespace of its own.
 
-It listens on about twenty ports, so it gets its own namespace and is reached over a veth pair. Everything it writes lies
-in the session's temporary folder. Recipe: provision (3 s), start, wait for LDAPS (4 s), fill through LDAP.
+It listens on many ports, so it gets its own namespace and is reached over a veth pair. Everything it writes lies in the
+session's temporary folder. Recipe: provision (3 s), start, wait for LDAPS (4 s), fill through LDAP.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import signal
 import ssl
 import subprocess
 import time
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import ldap3
-from ldap3.core.exceptions import LDAPException
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # ldap3 2.9 uses names that pyasn1 0.6 calls deprecated
+    import ldap3
+    from ldap3.core.exceptions import LDAPException
 
 PACKAGES = (
     "samba samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind python3-samba ldb-tools krb5-user iproute2"
@@ -114,7 +117,12 @@ class SambaDc:
         )
         server = ldap3.Server(DC, port=636, use_ssl=True, tls=tls, get_info=None, connect_timeout=5)
         connection = ldap3.Connection(server, user, password, receive_timeout=10, auto_referrals=False)
-        connection.open()
+        try:
+            connection.open()
+        except LDAPException:
+            if connection.socket is not None:
+                connection.socket.close()  # ldap3 leaves it open
+            raise
         return connection, "" if connection.bind() else str(connection.result["message"])
 
     def bind_says(self, name: str) -> str:
@@ -146,6 +154,11 @@ class SambaDc:
             key: [(ldap3.MODIFY_REPLACE, [] if value is None else [str(value)])] for key, value in values.items()
         }
         self._admin.modify(USERS[name].dn, changes)
+        assert self._admin.result["result"] == 0, self._admin.result
+
+    def set_values(self, name: str, attribute: str, values: list[str]) -> None:
+        """Set an attribute of several values."""
+        self._admin.modify(USERS[name].dn, {attribute: [(ldap3.MODIFY_REPLACE, values)]})
         assert self._admin.result["result"] == 0, self._admin.result
 
     def reset(self) -> None:
@@ -185,8 +198,9 @@ class SambaDc:
         )
         tool = shutil.which("samba-tool") or "samba-tool"
         done = subprocess.run(
-            ["ip", "netns", "exec", self.space, tool, "domain", "provision", "-s", str(base), f"--realm={REALM.upper()}",
-             f"--domain={SHORT}", "--server-role=dc", "--dns-backend=SAMBA_INTERNAL", f"--adminpass={ADMIN_PASSWORD}",
+            ["ip", "netns", "exec", self.space, tool, "domain", "provision", "-s", str(base),
+             f"--realm={REALM.upper()}", f"--domain={SHORT}", "--server-role=dc", "--dns-backend=SAMBA_INTERNAL",
+             f"--adminpass={ADMIN_PASSWORD}",
              "--host-name=dc1", f"--host-ip={DC}", f"--targetdir={self.folder / 'dc'}",
              "--option=interfaces=lo pdc1", "--option=bind interfaces only=yes"],
             capture_output=True, text=True, timeout=60, check=False,
@@ -212,6 +226,22 @@ class SambaDc:
             self._add_user(user)
         self._admins()
         self._delegate()
+        self._collide()
+
+    def _collide(self) -> None:
+        """Two users answer to one name: `dup` by its account name, `twin` by its userPrincipalName.
+
+        The server refuses that from one client, and gets it when two controllers are written to before they replicate;
+        so it is written below the server, into the database of the domain.
+        """
+        database = self.folder / f"dc/private/sam.ldb.d/{BASE.upper()}.ldb"
+        change = (
+            f"dn: {USERS['twin'].dn}\nchangetype: modify\nreplace: userPrincipalName\nuserPrincipalName: dup@{REALM}\n"
+        )
+        done = subprocess.run(
+            ["ldbmodify", "-H", str(database)], input=change, capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode == 0, done.stderr
 
     def _add_user(self, user: User) -> None:
         password = SERVICE_PASSWORD if user.name == "auto-disable" else PASSWORD
