@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-_NAMES = frozenset(("domain", "fqdn", "hostname", "mail", "hash", "mail_domain"))
-
 
 def same(data_type: str, left: str, right: str) -> bool:
     """True when both texts are the same observable of that type, however they are written."""
@@ -12,25 +10,11 @@ def same(data_type: str, left: str, right: str) -> bool:
 
 def canonical(data_type: str, data: str) -> str:
     """One spelling for each observable; what is not understood is only trimmed."""
-    text = data.strip()
-    if data_type == "ip":
-        return _address(text)
     if data_type == "url":
-        return _url(text)
-    if data_type in _NAMES:
-        return text.lower().rstrip(".")
-    return text
+        return _url(data.strip())
+    from propolis.observables.values import canonical as spelled  # equal spellings, the usual case, never get here
 
-
-def _address(text: str) -> str:
-    import ipaddress
-
-    try:
-        address = ipaddress.ip_address(text.strip("[]"))
-    except ValueError:
-        return text.lower()
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address)
+    return spelled(data_type, data)
 
 
 def _url(text: str) -> str:
