@@ -47,6 +47,7 @@ class Case:
     agent: str
     agent_key: str
     title: str
+    level: int
     severity: int
     flagged: bool = False
     alerts: int = 0
@@ -143,7 +144,7 @@ class CaseBook:
         self.count += 1
         case = Case(
             self.count, moment, moment, facts.source, alert.agent_name or facts.agent, facts.agent, alert.description,
-            assess(alert.level).thehive,
+            alert.level, assess(alert.level).thehive,
         )  # fmt: skip
         self._open[case.number] = case
         self._index("source", facts.source, case)
@@ -153,9 +154,9 @@ class CaseBook:
     def _enter(self, case: Case, alert: Alert, observables: Sequence[Observable], facts: Facts, moment: float) -> None:
         case.alerts += 1
         case.last = max(case.last, moment)
-        severity = assess(alert.level).thehive
-        if severity > case.severity:
-            case.severity, case.title = severity, alert.description
+        case.severity = max(case.severity, assess(alert.level).thehive)
+        if alert.level > case.level:
+            case.level, case.title = alert.level, alert.description
         if alert.rule_id in case.rules or len(case.rules) < _MOST_EVENTS:
             case.rules[alert.rule_id] = case.rules.get(alert.rule_id, 0) + 1
         if len(case.events) < _MOST_EVENTS:

@@ -31,7 +31,8 @@ def page(result: Result, *, stories: int) -> str:
 def _parts(result: Result, stories: int) -> Iterator[str]:
     yield '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
     yield f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
-    yield '<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="referrer" content="no-referrer">'
+    yield '<meta name="viewport" content="width=device-width,initial-scale=1">'
+    yield '<meta name="referrer" content="no-referrer">'
     yield f"<title>Propolis replay: {escape(result.name)}</title><style>{CSS}</style></head><body>"
     yield from _header(result)
     yield "<main>"
@@ -65,8 +66,8 @@ def _tiles(result: Result) -> Iterator[str]:
     tiles = (
         ("plain", summary.alerts, "alerts in"),
         ("plain", summary.case_count, "cases"),
-        (ACT, len(summary.rows(ACT)), "targets contained alone"),
-        (ASK, len(summary.rows(ASK)), "targets to ask about"),
+        (ACT, len(summary.rows(ACT)), "targets contained without asking"),
+        (ASK, len(summary.rows(ASK)), "targets an analyst is asked about"),
         (STOPPED, len(summary.rows(STOPPED)), "stopped by a guardrail"),
         (SUPPRESSED, summary.dispositions[SUPPRESSED], "alerts suppressed"),
         (plot.css(ALONE), summary.dispositions[ALONE], "alerts left alone"),
@@ -80,7 +81,8 @@ def _when(result: Result) -> Iterator[str]:
     summary = result.summary
     bins = summary.timeline
     yield "<h2>When</h2>"
-    yield f'<p class="note">Alerts in steps of {duration_text(bins.width)}, by what becomes of them. Times are UTC.</p>'
+    step, peak = duration_text(bins.width), count(plot.peak(bins), "alert")
+    yield f'<p class="note">Alerts in steps of {step}, at most {peak} in one, by what becomes of them; UTC.</p>'
     yield f'<div class="card">{plot.timeline(bins, "when")}<div class="axis" aria-hidden="true">'
     yield "".join(f"<span>{escape(label)}</span>" for label in plot.axis(bins))
     yield '</div><ul class="legend">'
@@ -110,7 +112,7 @@ def _containments(result: Result) -> Iterator[str]:
         yield '<p class="note">Nothing: no playbook asked for a containment.</p>'
         return
     caption = _shown(len(rows), TARGETS, "target") + ", each once, however many alerts led to it."
-    heads = ("What", "Do", "Target", "For", "Case", "#Alerts", "Because")
+    heads = ("What", "Do", "!Target", "!For", "Case", "#Alerts", "Because")
     yield from _table(caption, heads, [_containment(row) for row in rows[:TARGETS]])
 
 
@@ -150,22 +152,20 @@ def _chip(kind: str, text: str = "") -> str:
 
 
 def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """A table of cells that are HTML already; a head with a # in front is a column of numbers."""
+    """A table of cells that are HTML already; a head with # is a column of numbers, one with ! is not wrapped."""
     yield f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
     yield f"<caption>{escape(caption)}</caption><thead><tr>"
-    yield "".join(f'<th scope="col"{_numeric(head)}>{escape(head.lstrip("#"))}</th>' for head in heads)
+    yield "".join(f'<th scope="col"{_column(head)}>{escape(head.lstrip("#!"))}</th>' for head in heads)
     yield "</tr></thead><tbody>"
     for row in rows:
         yield (
-            "<tr>"
-            + "".join(f"<td{_numeric(head)}>{cell}</td>" for head, cell in zip(heads, row, strict=True))
-            + "</tr>"
+            "<tr>" + "".join(f"<td{_column(head)}>{cell}</td>" for head, cell in zip(heads, row, strict=True)) + "</tr>"
         )
     yield "</tbody></table></div>"
 
 
-def _numeric(head: str) -> str:
-    return ' class="n"' if head.startswith("#") else ""
+def _column(head: str) -> str:
+    return {"#": ' class="n"', "!": ' class="t"'}.get(head[:1], "")
 
 
 # --- playbooks and ledgers -----------------------------------------------------------------------------------------
@@ -178,7 +178,8 @@ def _playbooks(result: Result) -> Iterator[str]:
     modes = {book.name: book.mode for book in result.setup.playbooks}
     full = max(sum(counts.values()) for counts in found.values())
     yield "<h2>Decisions by playbook</h2>"
-    yield '<p class="note">How often each playbook that contains something had its say, one count an alert and target.</p>'
+    yield '<p class="note">How often each playbook that contains something had its say: one count an alert and target.'
+    yield "</p>"
     yield '<div class="card"><div class="bars">'
     for name, counts in sorted(found.items(), key=lambda pair: (-pair[1][ACT], -pair[1][ASK], pair[0])):
         told = ", ".join(f"{counts[kind]:,} {kind}" for kind in OUTCOMES if counts[kind])
@@ -194,8 +195,9 @@ def _ledgers(result: Result) -> Iterator[str]:
         return
     yield "<h2>The evidence</h2>"
     yield (
-        '<p class="note">The observables with the highest scores. Each bar is one source\u2019s share of the verdict, in '
-        "log-odds: to the right it speaks for guilt, to the left for innocence. A missing source speaks for neither.</p>"
+        '<p class="note">The observables with the highest scores. Each bar is one source\u2019s share of the verdict, '
+        "in log-odds: to the right it speaks for guilt, to the left for innocence. A missing source speaks for "
+        "neither.</p>"
     )
     yield '<div class="pair">'
     yield from (_ledger(seen) for seen in found)
@@ -295,11 +297,11 @@ def _decisions(case: Case) -> str:
 
 def _decision(judged: Judged) -> str:
     decision = judged.decision
-    reason = judged.why or next((text for text in decision.reasons if text), "")
+    reason = (judged.why or next(iter(decision.reasons), "")).rstrip(".")
     today = "" if judged.today == judged.outcome else f" Today: {judged.today} ({decision.capped_by})."
     return (
         f"<li>{_chip(judged.outcome)} {escape(acting(decision.responder))} <code>{escape(judged.target)}</code>. "
-        f'<span class="note">{escape(reason)}{escape(today)}</span></li>'
+        f'<span class="note">{escape(reason)}.{escape(today)}</span></li>'
     )
 
 

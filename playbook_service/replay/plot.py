@@ -26,7 +26,7 @@ def css(kind: str) -> str:
 def timeline(bins: Timeline, ident: str) -> str:
     """Stacked bars of alerts over time, by what becomes of them."""
     found = list(bins.bins())
-    most = max((sum(counts.values()) for _, counts in found), default=0) or 1
+    most = peak(bins) or 1
     shapes = [_stack(index, start, counts, most) for index, (start, counts) in enumerate(found) if counts]
     grid = "".join(f'<line class="grid" x1="0" x2="{len(found)}" y1="{y:g}" y2="{y:g}"/>' for y in _rules())
     title = f"Alerts over time, up to {count(most, 'alert')} in {duration_text(bins.width)}"
@@ -36,6 +36,11 @@ def timeline(bins: Timeline, ident: str) -> str:
         f'<desc id="{ident}-d">{escape(_told(found))}</desc>{grid}{"".join(shapes)}'
         f'<line class="zero" x1="0" x2="{len(found)}" y1="100" y2="100"/></svg>'
     )
+
+
+def peak(bins: Timeline) -> int:
+    """The alerts in the fullest bin."""
+    return max((sum(counts.values()) for _, counts in bins.bins()), default=0)
 
 
 def _rules() -> Sequence[float]:
@@ -59,19 +64,20 @@ def _told(found: Sequence[tuple[float, Mapping[str, int]]]) -> str:
     if not found:
         return "No alert."
     busiest, counts = max(found, key=lambda entry: sum(entry[1].values()))
-    return f"From {clock(found[0][0])} to {clock(found[-1][0])} UTC; busiest at {clock(busiest)} with {sum(counts.values())}."
+    period = f"From {clock(found[0][0])} to {clock(found[-1][0])} UTC"
+    return f"{period}; busiest at {clock(busiest)} with {sum(counts.values())}."
 
 
 def axis(bins: Timeline, most: int = 5) -> list[str]:
-    """Labels for the time axis, from its first to its last moment."""
+    """Labels for the time axis at bins that lie about evenly, the first and the last among them."""
     found = [start for start, _ in bins.bins()]
     if not found:
         return []
-    end = found[-1] + bins.width
-    one_day = found[0] // 86_400 == (end - 1) // 86_400
-    form = "%H:%M" if one_day else "%d %b %H:%M" if end - found[0] < 4 * 86_400 else "%d %b %Y"
-    steps = max(1, most - 1)
-    return [clock(found[0] + (end - found[0]) * step / steps, form) for step in range(steps + 1)]
+    found.append(found[-1] + bins.width)
+    one_day = found[0] // 86_400 == (found[-1] - 1) // 86_400
+    form = "%H:%M" if one_day else "%d %b %H:%M" if found[-1] - found[0] < 4 * 86_400 else "%d %b %Y"
+    steps = max(1, min(most, len(found)) - 1)
+    return [clock(found[round((len(found) - 1) * step / steps)], form) for step in range(steps + 1)]
 
 
 def stacked(counts: Mapping[str, int], kinds: Iterable[str], full: int, label: str) -> str:
@@ -82,7 +88,11 @@ def stacked(counts: Mapping[str, int], kinds: Iterable[str], full: int, label: s
         if width:
             parts.append(f'<rect class="{css(kind)}" x="{x:.3f}" y="0" width="{width:.3f}" height="10"/>')
             x += width
-    return f'<svg role="img" aria-label="{escape(label)}" viewBox="0 0 100 10" preserveAspectRatio="none">{"".join(parts)}</svg>'
+    return f"{_track(label)}{''.join(parts)}</svg>"
+
+
+def _track(label: str) -> str:
+    return f'<svg role="img" aria-label="{escape(label)}" viewBox="0 0 100 10" preserveAspectRatio="none">'
 
 
 def weight(line: Line) -> str:
@@ -92,7 +102,6 @@ def weight(line: Line) -> str:
     x = 50.0 if line.kept >= 0 else 50 - length
     bar = f'<rect class="{escape(line.level or "")}" x="{x:.3f}" y="1" width="{max(length, 0.6):.3f}" height="8"/>'
     return (
-        f'<svg role="img" aria-label="{escape(label)}" viewBox="0 0 100 10" preserveAspectRatio="none">'
-        f"<title>{escape(label)}</title>{bar if line.level else ''}"
+        f"{_track(label)}<title>{escape(label)}</title>{bar if line.level else ''}"
         '<line class="zero" x1="50" x2="50" y1="0" y2="10"/></svg>'
     )

@@ -7,7 +7,7 @@ import hashlib
 
 CSS = """
 :root{color-scheme:light dark;--bg:#faf8f3;--card:#fff;--ink:#211d14;--soft:#5f5848;--line:#e5dfd0;--honey:#a15c00;
---act:#b42318;--ask:#a35200;--stopped:#6b3fc0;--suppressed:#0a6b80;--alone:#8a8577;--good:#1b7a46;--wash:#f5f0e4}
+--act:#b42318;--ask:#a35200;--stopped:#6b3fc0;--suppressed:#0a6b80;--alone:#6f6a5d;--good:#1b7a46;--wash:#f5f0e4}
 @media(prefers-color-scheme:dark){:root{--bg:#15130e;--card:#1f1c15;--ink:#f3eee1;--soft:#b9b19d;--line:#3a3528;
 --honey:#f0b45a;--act:#ff8d7e;--ask:#f7b955;--stopped:#c2a8ff;--suppressed:#6fd4e6;--alone:#8f8978;--good:#6fd39b;
 --wash:#29251b}}
@@ -22,8 +22,8 @@ p{margin:.35em 0}
 a{color:var(--honey)}
 .eyebrow{color:var(--honey);font-weight:650;font-size:.82rem;letter-spacing:.06em;text-transform:uppercase;margin:0}
 .eyebrow svg{width:1.1em;height:1.1em;vertical-align:-.18em;margin-right:.45em}
-.note{color:var(--soft);max-width:76ch}
-.answer{font-size:1.12rem;max-width:78ch;border-left:4px solid var(--honey);padding:.1em 0 .1em 1.1em;margin:1.2em 0}
+.note{color:var(--soft);max-width:100ch}
+.answer{font-size:1.12rem;max-width:92ch;border-left:4px solid var(--honey);padding:.1em 0 .1em 1.1em;margin:1.2em 0}
 .answer p{overflow-wrap:anywhere}
 .answer p:first-child{font-weight:600}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(138px,1fr));gap:12px;margin:1.6em 0 0;padding:0;
@@ -33,7 +33,7 @@ border-top:3px solid var(--edge,var(--line))}
 .tiles b{display:block;font-size:1.95rem;line-height:1.15;font-variant-numeric:tabular-nums;color:var(--edge,inherit)}
 .tiles span{color:var(--soft);font-size:.86rem;display:block;line-height:1.35}
 .act{--edge:var(--act)}.ask{--edge:var(--ask)}.stopped{--edge:var(--stopped)}.suppressed{--edge:var(--suppressed)}
-.alone,.observe,.ignore{--edge:var(--alone)}.safe{--edge:var(--good)}.plain{--edge:var(--honey)}
+.alone,.observe,.ignore{--edge:var(--alone)}.safe{--edge:var(--good)}.plain{--edge:var(--ink)}
 .chip{display:inline-block;border:1px solid var(--edge,var(--line));color:var(--edge,inherit);border-radius:999px;
 padding:0 .6em;font-size:.8rem;font-weight:620;white-space:nowrap;line-height:1.55}
 .card{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:16px 18px;margin:12px 0}
@@ -44,7 +44,7 @@ caption{text-align:left;padding:12px 16px 4px;color:var(--soft);font-size:.86rem
 th,td{text-align:left;vertical-align:top;padding:8px 12px;border-top:1px solid var(--line)}
 thead th{border-top:0;font-size:.78rem;font-weight:640;color:var(--soft);white-space:nowrap}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-td.t{white-space:nowrap}
+td.t{white-space:nowrap}td.t code{overflow-wrap:normal}
 code,.mono{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.9em;overflow-wrap:anywhere}
 .legend{display:flex;flex-wrap:wrap;gap:4px 18px;margin:.4em 0 0;padding:0;list-style:none;font-size:.86rem;
 color:var(--soft)}
@@ -64,9 +64,9 @@ margin:.4em 0}
 .bars .k{overflow-wrap:anywhere;font-size:.92rem}
 .bars .k small{color:var(--soft)}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,470px),1fr));gap:14px}
-.pair .card{margin:0}
+.pair .card{margin:0}.pair .note{font-size:.88rem}
 .head{display:flex;flex-wrap:wrap;gap:6px 10px;align-items:baseline;justify-content:space-between}
-.head .mono{font-weight:640;font-size:1rem}
+.head .mono{font-weight:640;font-size:.95rem;flex:1 1 0;min-width:0}
 details{background:var(--card);border:1px solid var(--line);border-left:4px solid var(--edge,var(--line));
 border-radius:12px;margin:10px 0}
 summary{cursor:pointer;padding:12px 16px;display:flex;flex-wrap:wrap;gap:4px 12px;align-items:baseline;list-style:none}
@@ -88,7 +88,7 @@ footer dd{color:var(--ink)}
 .answer{font-size:1rem;padding-left:.8em}.tiles{grid-template-columns:1fr 1fr;gap:8px}.tiles b{font-size:1.55rem}
 .bars{grid-template-columns:1fr max-content;gap:2px 10px;margin-bottom:.8em}.bars svg{grid-column:1/-1;grid-row:auto}
 .bars .v{grid-row:auto}.story{padding:0 14px 12px 18px}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}
-svg.plot{height:120px}}
+svg.plot{height:120px}td:last-child{min-width:17rem}}
 @media print{details{break-inside:avoid}body{background:#fff}.scroll{overflow:visible}}
 """
 
