@@ -6,7 +6,7 @@ as a binary field), so its history is paged newest first and compared here; TheH
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from propolis.errors import InputError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PAGE = 100  # jobs a request
 MOST_PAGES = 20  # so at most 2,000 jobs are looked through
 MOST_JOBS = 100  # reports fetched
+MOST_IDS = 500  # jobs that may be named by their ids
 MOST_OBSERVABLES = 20  # occurrences of the observable in TheHive
 
 
@@ -30,16 +31,28 @@ class Gathered(NamedTuple):
     how: str
 
 
-def from_ids(cortex: Requester, ids: Iterable[str]) -> Gathered:
+def from_ids(cortex: Requester, ids: Sequence[str]) -> Gathered:
     """The reports of these jobs. Raises HttpError."""
-    jobs = [_report(cortex, job_id) for job_id in ids]
-    return Gathered(jobs, None, f"{len(jobs)} jobs that were named by id, fetched from Cortex")
+    wanted = list(dict.fromkeys(ids))
+    if len(wanted) > MOST_IDS:
+        raise InputError(f"More than {MOST_IDS} job ids at once: hand the reports themselves over.")
+    jobs, gone = _reports(cortex, wanted)
+    return Gathered(jobs, None, f"{len(jobs)} jobs that were named by id, fetched from Cortex{gone}")
 
 
-def _report(cortex: Requester, job_id: str) -> dict[str, Any]:
-    from propolis.http import segment
+def _reports(cortex: Requester, ids: Iterable[str]) -> tuple[list[dict[str, Any]], str]:
+    """The jobs that still exist, and a clause on those that do not."""
+    from propolis.http import HttpError, segment
 
-    return _object(cortex.get(f"/api/job/{segment(job_id)}/report").json(), "a job")
+    jobs, gone = [], []
+    for job_id in ids:
+        try:
+            jobs.append(_object(cortex.get(f"/api/job/{segment(job_id)}/report").json(), "a job"))
+        except HttpError as error:
+            if error.status != 404:
+                raise
+            gone.append(job_id)
+    return jobs, f"; not there any more: {', '.join(gone[:20])}" if gone else ""
 
 
 def from_history(cortex: Requester, data_type: str, data: str, not_before: float) -> Gathered:
@@ -52,9 +65,9 @@ def from_history(cortex: Requester, data_type: str, data: str, not_before: float
         matches += [job for job in jobs if _is_about(job, data_type, data)]
         if len(jobs) < PAGE or seen >= total or len(matches) >= MOST_JOBS:
             break
-    reports = [_report(cortex, str(job.get("id") or job.get("_id"))) for job in matches[:MOST_JOBS]]
+    reports, gone = _reports(cortex, [str(job.get("id") or job.get("_id")) for job in matches[:MOST_JOBS]])
     bound = f" of {total}: older ones were not looked at" if seen < total else ""
-    how = f"{len(reports)} matching among the newest {seen} {data_type} jobs of Cortex's history{bound}"
+    how = f"{len(reports)} matching among the newest {seen} {data_type} jobs of Cortex's history{bound}{gone}"
     return Gathered(reports, _enabled(cortex, data_type), how)
 
 

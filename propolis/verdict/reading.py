@@ -72,6 +72,7 @@ def _why_no_evidence(report: Report, observable: tuple[str, str]) -> str | None:
 def read_job(job: Mapping[str, Any], sources: Sources) -> Report:
     """One Cortex job as a report, whatever state it is in."""
     definition = next((name for key in _DEFINITION_KEYS if isinstance(name := job.get(key), str) and name), "")
+    definition = definition[:_LONGEST]
     source = without_version(definition)
     ended = next(
         (at for key in ("endDate", "startDate", "updatedAt", "createdAt") if (at := seconds(job.get(key)))), 0.0

@@ -57,7 +57,7 @@ def speaks_of_limit(report: Mapping[str, Any], taxonomies: tuple[Taxonomy, ...])
         return True
     if any(_taxonomy_speaks(taxonomy) for taxonomy in taxonomies):
         return True
-    return _full_speaks(report.get("full"), 2)
+    return _full_speaks(report.get("full"), 3)
 
 
 def is_limit(message: Any) -> bool:
@@ -75,7 +75,12 @@ def _taxonomy_speaks(taxonomy: Taxonomy) -> bool:
 
 def _full_speaks(node: Any, depth: int) -> bool:
     if not isinstance(node, Mapping):
-        return isinstance(node, list) and 0 < len(node) <= 3 and depth > 0 and any(_full_speaks(x, depth) for x in node)
+        return (
+            isinstance(node, list)
+            and 0 < len(node) <= 3
+            and depth > 0
+            and any(_full_speaks(x, depth - 1) for x in node)
+        )
     for name, value in node.items():
         own = isinstance(name, str) and name.lower() in _OWN_WORDS
         if own and _says(value):
@@ -85,9 +90,9 @@ def _full_speaks(node: Any, depth: int) -> bool:
     return False
 
 
-def _says(value: Any) -> bool:
+def _says(value: Any, depth: int = 2) -> bool:
     if isinstance(value, str):
         return len(value) <= _LONGEST and _RATE.search(value) is not None
     if isinstance(value, list):
-        return any(_says(entry) for entry in value[:5])
+        return depth > 0 and any(_says(entry, depth - 1) for entry in value[:5])
     return value == 429 and not isinstance(value, bool)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from propolis.verdict.report import POSITIVE, SEVERITY, Report
 
 TOO_OLD = "older than the window"
+UNDATED = "has no date"
 
 
 class Word(NamedTuple):
@@ -46,7 +47,8 @@ def _word(source: str, reports: list[Report], not_before: float) -> Word:
     if fresh:
         return _standing(source, fresh)
     latest = max(reports, key=_order)
-    return Word(source, latest, None, TOO_OLD, (), any(report.level in POSITIVE for report in reports))
+    reason = TOO_OLD if latest.ended > 0 else UNDATED
+    return Word(source, latest, None, reason, (), any(report.level in POSITIVE for report in reports))
 
 
 def _standing(source: str, fresh: list[Report]) -> Word:

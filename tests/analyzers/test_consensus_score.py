@@ -137,6 +137,13 @@ def test_jobs_named_by_id_are_fetched_from_cortex(tmp_path: Path, soc: FakeSoc) 
     assert len(soc.requests) == 2
 
 
+def test_a_job_that_is_gone_is_named_and_does_not_stop_the_others(tmp_path: Path, soc: FakeSoc) -> None:
+    soc.jobs = red_jobs()[:1]
+    full = run(tmp_path, cortex(soc), {"job_ids": ["gone/../x", soc.jobs[0]["id"], soc.jobs[0]["id"]]}).full
+    assert full["malicious"] == 1
+    assert full["gathered"] == "1 jobs that were named by id, fetched from Cortex; not there any more: gone/../x"
+
+
 def test_the_job_history_is_paged_newest_first_and_compared_here(tmp_path: Path, soc: FakeSoc) -> None:
     noise = [
         job("AbuseIPDB_2_0", "malicious", "Records", "9", data=f"198.51.100.{n}", hours=n % 9 + 2) for n in range(150)

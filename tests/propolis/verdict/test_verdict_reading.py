@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from verdict_helpers import ADDRESS, NOW, job
 
-from propolis.verdict import load_sources
+from propolis.verdict import assess, load_sources
 from propolis.verdict.moment import seconds
 from propolis.verdict.reading import read_job, read_jobs, read_observable
 
@@ -214,6 +216,49 @@ def test_rubbish_is_dropped_and_never_an_exception(rubbish: Any) -> None:
     reading = read_jobs([rubbish], OBSERVABLE, SHIPPED)
     assert reading.reports == []
     assert len(reading.dropped) == 1
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=30)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(
+            st.sampled_from(["report", "summary", "taxonomies", "level", "value", "full", "error", "status", "endDate"])
+            | st.text(max_size=8),
+            inner,
+            max_size=5,
+        ),
+    ),
+    max_leaves=25,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(["report", "status", "endDate", "dataType", "data", "errorMessage"]), JSON), JSON
+)
+def test_no_job_whatever_it_holds_is_an_exception(rubbish: dict[str, Any], full: Any) -> None:
+    odd = job("AbuseIPDB_2_0", ("malicious", "Records", "1"))
+    odd["report"]["full"] = full
+    for given_job in ({**odd, **rubbish}, {**rubbish, "analyzerDefinitionId": "GreyNoise_3_2"}, odd):
+        report = read_job(given_job, SHIPPED)
+        assert report.level in (None, "malicious", "suspicious", "safe", "none")
+        assert (report.level is None) == (report.reason is not None)
+
+
+def test_a_deep_report_does_not_exhaust_the_stack() -> None:
+    deep: Any = "too many requests"
+    for _ in range(900):
+        deep = [deep]
+    odd = job("AbuseIPDB_2_0", ("malicious", "Records", "1"))
+    odd["report"]["full"] = {"error": deep}
+    assert read_job(odd, SHIPPED).level == "malicious"
+
+
+def test_a_job_without_a_date_is_missing() -> None:
+    odd = job("AbuseIPDB_2_0", ("malicious", "Records", "1"), startDate=None, endDate=None)
+    found = assess("ip", ADDRESS, [odd], now=NOW)
+    assert found.lines[0].reason == "has no date"
 
 
 def test_a_job_that_names_no_observable_is_dropped() -> None:
