@@ -1,0 +1,24 @@
+"""Text from outside, made harmless for Markdown: shown as it is, never as a link, markup or a line of its own."""
+
+from __future__ import annotations
+
+import re
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&:@-])")
+_INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def plain(text: object, longest: int = 300) -> str:
+    """One line of text without meaning to Markdown; longer text is cut, visibly."""
+    line = _INVISIBLE.sub("", " ".join(str(text).split()))
+    line = "".join(letter if letter.isprintable() else "?" for letter in line)
+    if len(line) > longest:
+        line = line[: longest - 3] + "..."
+    return _SPECIAL.sub(r"\\\1", line)
+
+
+def code(text: object, longest: int = 300) -> str:
+    """One line as code, for values that are to be copied."""
+    line = _INVISIBLE.sub("", " ".join(str(text).split())).replace("`", "'")
+    line = "".join(letter if letter.isprintable() else "?" for letter in line)
+    return f"`{line[: longest - 3] + '...' if len(line) > longest else line}`"
