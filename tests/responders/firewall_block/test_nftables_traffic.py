@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from firewall_lab import FW4, FW6, OTHER4, PEER4, PEER6, FirewallLab, NftBench
@@ -121,6 +122,17 @@ def test_changed_chains_are_seen_and_put_right(fresh: FirewallLab, bench: NftBen
     assert fresh.pings("peer", FW4, source=PEER4) is True
     assert run(bench, PEER).result == "contained"
     assert not fresh.pings("peer", FW4, source=PEER4)
+
+
+def test_the_table_that_ships_as_a_file_is_the_one_that_the_gate_makes(
+    fresh: FirewallLab, bench: NftBench, root: Path
+) -> None:
+    fresh.nft("fw", "-f", str(root / "deploy" / "nftables" / "propolis.nft"))
+    by_file = fresh.nft("fw", "list", "ruleset")
+    run(bench, PEER)
+    assert all("chain" not in line for line in bench.writes())
+    undo(bench, PEER)
+    assert fresh.nft("fw", "list", "ruleset") == by_file
 
 
 def test_a_set_that_would_swallow_entries_is_refused(fresh: FirewallLab, bench: NftBench) -> None:
