@@ -1,1 +1,1 @@
-"""The playbook service: it listens to TheHive's webhooks and chains the workers. It reaches them through Cortex only."""
+"""The playbook service: TheHive's webhooks come in, the workers are chained. It reaches them through Cortex only."""
