@@ -28,12 +28,6 @@ _DATA = (
 )
 
 
-def is_finding(document: dict[str, Any]) -> bool:
-    """True for a 5.x document: the rule stands below `wazuh`. A `rule` at the top is then ECS's, not Wazuh's."""
-    wazuh = document.get("wazuh")
-    return isinstance(wazuh, dict) and ("rule" in wazuh or ("agent" in wazuh and "rule" not in document))
-
-
 def view(document: dict[str, Any]) -> dict[str, Any]:
     """The finding with the 4.x names added: `rule`, `agent`, `data`, `id`, `timestamp`, `full_log`, ..."""
     fields = dict(document)

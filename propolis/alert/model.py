@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from propolis.alert.finding import is_finding, view
 from propolis.alert.moment import epoch
 from propolis.errors import InputError
 
@@ -43,6 +42,8 @@ class Alert:
     def fields(self) -> dict[str, Any]:
         """What playbook conditions see: the 4.x document itself, or a 5.x finding with the 4.x names added."""
         if self._fields is None:
+            from propolis.alert.finding import view  # only 5.x documents need it
+
             self._fields = view(self.body)
             self._fields["id"] = self._fields["id"] or self.document.get("_id")
         return self._fields
@@ -162,6 +163,12 @@ def _loads(text: str) -> dict[str, Any]:
     if not any(name in _unwrap(document) for name in ("rule", "wazuh", "data", "syscheck")):
         raise InputError("The JSON object is not a Wazuh alert: it has neither a rule nor wazuh.rule.")
     return document
+
+
+def is_finding(document: dict[str, Any]) -> bool:
+    """True for a 5.x document: the rule stands below `wazuh`. A `rule` at the top is then ECS's, not Wazuh's."""
+    wazuh = document.get("wazuh")
+    return isinstance(wazuh, dict) and ("rule" in wazuh or ("agent" in wazuh and "rule" not in document))
 
 
 def _unwrap(document: dict[str, Any]) -> dict[str, Any]:

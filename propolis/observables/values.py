@@ -70,6 +70,8 @@ def ip_address(text: str) -> str | None:
     host, _, port = text.rpartition(":")
     if ":" not in host:
         return _ipv4(host) if port.isdecimal() and len(port) <= 5 else None
+    if text[:7].lower() == "::ffff:" and "." in text:
+        return _ipv4(text[7:])
     return _ipv6(text)
 
 
