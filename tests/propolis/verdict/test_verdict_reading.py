@@ -62,6 +62,16 @@ def test_greynoise_malicious_is_read_also_where_old_versions_lost_the_colour() -
     assert level("GreyNoise_3_2", ("info", "IP observed scanning the internet in the last 90 days", "False")) is None
 
 
+def test_crowdsec_is_read_by_its_reputation_and_its_green_not_found_is_no_word_for_innocence() -> None:
+    behaviour = ("suspicious", "Behavior", "ssh:bruteforce")
+    assert level("Crowdsec_Analyzer_1_1", ("malicious", "Reputation", "malicious"), behaviour) == "malicious"
+    assert level("Crowdsec_Analyzer_1_1", ("info", "Reputation", "known"), behaviour) is None
+    assert level("Crowdsec_Analyzer_1_0", ("info", "ASN", "x"), ("suspicious", "Attack", "ssh")) == "suspicious"
+    assert level("Crowdsec_Analyzer_1_1", ("safe", "Threat", "Not found")) is None
+    safe = read_job(job("Crowdsec_Analyzer_1_1", ("safe", "Reputation", "safe"), behaviour), SHIPPED)
+    assert (safe.level, safe.clears) == ("safe", "known safe")
+
+
 def test_a_riot_that_is_denied_does_not_clear() -> None:
     assert read_job(job("GreyNoise_3_2", ("info", "RIOT", "False")), SHIPPED).clears is None
     assert read_job(job("GreyNoise_3_2", ("info", "RIOT", "True")), SHIPPED).clears == "riot"
