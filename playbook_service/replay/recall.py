@@ -62,10 +62,7 @@ def _stamped(known: Sequence[Judged], context: Context) -> list[Judged]:
     if not known:
         return []
     evidence = evidence_of(context)
-    return [
-        entry._replace(decision=replace(entry.decision, evidence=evidence)) if entry.decision.responder else entry
-        for entry in known
-    ]
+    return [entry._replace(decision=replace(entry.decision, evidence=evidence)) for entry in known]
 
 
 def _tests(book: Playbook) -> Iterator[Test]:
