@@ -221,7 +221,7 @@ def test_a_propolis_from_elsewhere_is_refused(worker: Path, tmp_path: Path) -> N
 def test_what_a_job_imports_is_what_it_needs(worker: Path, alert: dict[str, Any], tmp_path: Path) -> None:
     job = _job(tmp_path, data=json.dumps(alert))
     run = f"sys.argv = ['worker', {str(job)!r}]; runpy.run_path({str(worker)!r}, run_name='__main__')"
-    baseline = _modules("import sys, runpy; import cortexutils.analyzer; print(*sys.modules)")
+    baseline = _modules("import sys, runpy, pkgutil; import cortexutils.analyzer; print(*sys.modules)")
     loaded = _modules(f"import sys, runpy; {run}; print(*sys.modules)")
     assert not {name for name in loaded - baseline - ALLOWED if not name.startswith("_")}
 
