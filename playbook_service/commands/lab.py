@@ -1,0 +1,93 @@
+"""`propolis lab`: start the embedded TheHive and Cortex alone, print where they are, run until interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from playbook_service.lab import Lab
+from propolis.errors import ConfigurationError
+
+SUMMARY = "start an embedded TheHive and Cortex to try things on"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this command."""
+    parser.add_argument("--thehive", metavar="HOST:PORT", default="127.0.0.1:9000", help="where TheHive listens")
+    parser.add_argument("--cortex", metavar="HOST:PORT", default="127.0.0.1:9001", help="where Cortex listens")
+    parser.add_argument("--version", type=int, choices=(4, 5), default=5, help="which TheHive to be (default: 5)")
+    parser.add_argument(
+        "--analyzers", metavar="DIR", type=Path, action="append", default=[], help="folder of analyzers; repeatable"
+    )
+    parser.add_argument(
+        "--responders", metavar="DIR", type=Path, action="append", default=[], help="folder of responders; repeatable"
+    )
+    parser.add_argument(
+        "--reports", metavar="FILE", type=Path, action="append", default=None,
+        help="recorded reports that analyzers answer from (default: the sample reports); repeatable",
+    )  # fmt: skip
+    parser.add_argument(
+        "--answer-delay", metavar="SECONDS", type=float, default=0.5, help="time a recorded answer takes"
+    )
+    parser.add_argument("--webhook", metavar="URL", help="have TheHive send every event of the organisation there")
+    parser.add_argument("--webhook-version", type=int, choices=(0, 1), default=1, help="the form of those messages")
+    parser.add_argument("--webhook-token", metavar="TEXT", help="bearer token to send along with them")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the lab; 0 after an interrupt or SIGTERM, 2 where it cannot start."""
+    stop = threading.Event()
+    try:
+        lab = _lab(arguments)
+        with lab:
+            if arguments.webhook:
+                lab.notify(arguments.webhook, dialect=arguments.webhook_version, auth=_auth(arguments.webhook_token))
+            print(json.dumps(lab.describe(), indent=2), flush=True)
+            _wait(stop)
+    except OSError as error:
+        raise ConfigurationError(f"The lab cannot listen there: {error.strerror}; choose other ports.") from error
+    return 0
+
+
+def _lab(arguments: argparse.Namespace) -> Lab:
+    for option, address in (("--thehive", arguments.thehive), ("--cortex", arguments.cortex)):
+        if not address.rpartition(":")[2].isdigit() or not address.rpartition(":")[0]:
+            raise ConfigurationError(f"{option} must be HOST:PORT, for example 127.0.0.1:9000.")
+    reports = _samples() if arguments.reports is None else arguments.reports
+    for path in [*reports, *arguments.analyzers, *arguments.responders]:
+        if not path.exists():
+            raise ConfigurationError("This file or folder does not exist.", source=str(path))
+    return Lab(
+        arguments.version, thehive=arguments.thehive, cortex=arguments.cortex, analyzers=arguments.analyzers,
+        responders=arguments.responders, reports=reports, answer_delay=arguments.answer_delay,
+    )  # fmt: skip
+
+
+def _samples() -> list[Path]:
+    path = Path(__file__).resolve().parent.parent / "samples" / "reports.jsonl"
+    return [path] if path.is_file() else []
+
+
+def _auth(token: str | None) -> dict[str, str]:
+    return {"type": "bearer", "key": token} if token else {"type": "none"}
+
+
+def _wait(stop: threading.Event) -> None:
+    def end(*_: object) -> None:
+        stop.set()
+
+    before: dict[int, Callable[..., object] | int | None] = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, end)
+    try:
+        while not stop.wait(0.2):
+            continue
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        sys.stderr.write("The lab has stopped.\n")

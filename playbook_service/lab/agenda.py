@@ -1,0 +1,122 @@
+"""Work for later, done by a bounded number of threads, at moments of the injected clock."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from propolis.clock import Clock
+from propolis.errors import PropolisError
+
+_LOOK_AGAIN = 0.02
+"""Seconds between looks at the clock while something is planned: a test's clock moves without telling anybody."""
+
+
+@dataclass(order=True)
+class _Item:
+    due: float
+    order: int
+    task: Callable[[], None] = field(compare=False)
+    counts: bool = field(compare=False)
+
+
+class Agenda:
+    """Runs tasks on `threads` threads, each at its time. A task that raises is remembered in `failures`."""
+
+    def __init__(self, name: str, clock: Clock, threads: int):
+        self.failures: list[BaseException] = []
+        self._name = name
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._items: list[_Item] = []
+        self._order = itertools.count()
+        self._running = 0
+        self._open = False
+        self._size = threads
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._open = True
+        self._threads = [
+            threading.Thread(target=self._work, name=f"lab-{self._name}-{number}") for number in range(self._size)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Forget what is planned, wait for what is being done."""
+        with self._changed:
+            self._open = False
+            self._items.clear()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
+
+    def add(self, task: Callable[[], None], delay: float = 0.0, *, counts: bool = True) -> None:
+        """Plan a task in `delay` seconds; one that does not count is not waited for by `settle`."""
+        with self._changed:
+            item = _Item(self._clock.monotonic() + delay, next(self._order), task, counts)
+            heapq.heappush(self._items, item)
+            self._changed.notify()
+
+    def busy(self, *, future: bool) -> bool:
+        """Whether something is being done or due (with `future`: or planned)."""
+        with self._changed:
+            if self._running:
+                return True
+            now = self._clock.monotonic()
+            return any(item.counts and (future or item.due <= now) for item in self._items)
+
+    def wait(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Wait until a condition holds, looking at it whenever a task here ends and every few milliseconds."""
+        rounds = max(1, int(timeout / _LOOK_AGAIN))
+        for _ in range(rounds):
+            if condition():
+                return True
+            with self._changed:
+                self._changed.wait(_LOOK_AGAIN)
+        return condition()
+
+    def _work(self) -> None:
+        while True:
+            item = self._next()
+            if item is None:
+                return
+            try:
+                item.task()
+            except Exception as error:  # kept and raised by `settle`: a broken lab must not look like a quiet one
+                self.failures.append(error)
+            finally:
+                self._done(item)
+
+    def _next(self) -> _Item | None:
+        with self._changed:
+            while self._open:
+                wait = self._items[0].due - self._clock.monotonic() if self._items else None
+                if wait is not None and wait <= 0:
+                    item = heapq.heappop(self._items)
+                    self._running += item.counts
+                    return item
+                self._changed.wait(None if wait is None else min(wait, _LOOK_AGAIN))
+            return None
+
+    def _done(self, item: _Item) -> None:
+        with self._changed:
+            self._running -= item.counts
+            self._changed.notify_all()
+
+
+def settle(agendas: Iterable[Agenda], quiet: Callable[[], bool], *, timeout: float, future: bool) -> None:
+    """Wait until nobody has anything left to do. Raises PropolisError when that takes longer than `timeout` seconds."""
+    crew = list(agendas)
+    idle = crew[0].wait(lambda: not any(agenda.busy(future=future) for agenda in crew) and quiet(), timeout)
+    failures = [failure for agenda in crew for failure in agenda.failures]
+    if failures:
+        raise PropolisError(f"A task of the lab failed: {failures[0]!r}.") from failures[0]
+    if not idle:
+        raise PropolisError(f"The lab was still busy after {timeout:g} s.")

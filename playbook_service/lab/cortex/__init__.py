@@ -1,0 +1,1 @@
+"""The embedded Cortex: definitions, jobs searches, people and the REST calls that clients use."""

@@ -1,0 +1,1 @@
+"""The embedded TheHive, version 4 or 5."""

@@ -1,0 +1,151 @@
+"""The REST calls about alerts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playbook_service.lab.exchange import NOTHING, Reply, Request, bad_request
+from playbook_service.lab.hive import alerts
+from playbook_service.lab.hive.account import Account
+from playbook_service.lab.hive.entity import Entity
+from playbook_service.lab.hive.service import Handler, Hive
+from playbook_service.lab.route import Route
+
+
+def _alert(hive: Hive, who: Account, request: Request) -> Entity:
+    return hive.get("Alert", request.slot("id"), who)
+
+
+def _create(dialect: int) -> Handler:
+    def handle(hive: Hive, who: Account, request: Request) -> Reply:
+        files = {part.name: part for part in request.files()}
+        alert = alerts.create(hive, who, request.document(), files, dialect)
+        return Reply(201, hive.show(alert, who, dialect))
+
+    return handle
+
+
+def _get(dialect: int) -> Handler:
+    return lambda hive, who, request: Reply(200, hive.show(_alert(hive, who, request), who, dialect))
+
+
+def _update(dialect: int) -> Handler:
+    def handle(hive: Hive, who: Account, request: Request) -> Reply:
+        alert = _alert(hive, who, request)
+        alerts.update(hive, who, alert, request.document())
+        return hive.done(alert, who, dialect)
+
+    return handle
+
+
+def _update_many(hive: Hive, who: Account, request: Request) -> Reply:
+    document = request.document()
+    for identity in document.pop("ids", []):
+        alerts.update(hive, who, hive.get("Alert", str(identity), who), document)
+    return NOTHING
+
+
+def _promote(dialect: int) -> Handler:
+    def handle(hive: Hive, who: Account, request: Request) -> Reply:
+        case = alerts.promote(hive, who, _alert(hive, who, request), request.document())
+        return Reply(201, hive.show(case, who, dialect))
+
+    return handle
+
+
+def _merge(dialect: int) -> Handler:
+    def handle(hive: Hive, who: Account, request: Request) -> Reply:
+        case = hive.get("Case", request.slot("case"), who)
+        return Reply(200, hive.show(alerts.merge(hive, who, _alert(hive, who, request), case), who, dialect))
+
+    return handle
+
+
+def _merge_many(dialect: int) -> Handler:
+    def handle(hive: Hive, who: Account, request: Request) -> Reply:
+        document = request.document()
+        chosen = document.get("alertIds") or []
+        if len(chosen) > alerts.MOST_MERGED:
+            raise bad_request(f"At most {alerts.MOST_MERGED} alerts can be merged at once")
+        case = hive.get("Case", str(document.get("caseId")), who)
+        for identity in chosen:
+            case = alerts.merge(hive, who, hive.get("Alert", str(identity), who), case)
+        return Reply(200, hive.show(case, who, dialect))
+
+    return handle
+
+
+def _import(hive: Hive, who: Account, request: Request) -> Reply:
+    case = hive.get("Case", request.slot("case"), who)
+    alerts.bring(hive, who, _alert(hive, who, request), case)
+    return Reply(200, hive.show(hive.get("Case", case.id, who), who))
+
+
+def _mark(dialect: int, **changes: Any) -> Handler:
+    def handle(hive: Hive, who: Account, request: Request) -> Reply:
+        alert = _alert(hive, who, request)
+        alerts.mark(hive, who, alert, dict(changes))
+        return hive.done(alert, who, dialect)
+
+    return handle
+
+
+def _delete(hive: Hive, who: Account, request: Request) -> Reply:
+    alerts.delete(hive, who, _alert(hive, who, request))
+    return NOTHING
+
+
+def _delete_many(hive: Hive, who: Account, request: Request) -> Reply:
+    for identity in request.document().get("ids", []):
+        alerts.delete(hive, who, hive.get("Alert", str(identity), who))
+    return NOTHING
+
+
+def _similar_observables(hive: Hive, who: Account, request: Request) -> Reply:
+    alert = _alert(hive, who, request)
+    known = {(one["dataType"], one.get("data")) for one in hive.store.children(alert.id, "Observable")}
+    other = hive.store.children(request.slot("other"), "Observable")
+    shared = [one for one in other if hive.visible(one, who) and (one["dataType"], one.get("data")) in known]
+    return Reply(200, [hive.show(one, who) for one in shared])
+
+
+def routes(version: int) -> list[Route[Handler]]:
+    """The calls of this module."""
+    change, bring = "manageAlert/update", "manageAlert/import"
+    table: list[Route[Handler]] = []
+    for base, dialect in (("/api/v1/alert", 1), ("/api/alert", 0)):
+        table += [
+            Route("POST", base, _create(dialect), "manageAlert/create"),
+            Route("PATCH", f"{base}/_bulk", _update_many, change),
+            Route("POST", f"{base}/delete/_bulk", _delete_many, "manageAlert/delete"),
+            Route("GET", f"{base}/{{id}}", _get(dialect)),
+            Route("PATCH", f"{base}/{{id}}", _update(dialect), change),
+            Route("DELETE", f"{base}/{{id}}", _delete, "manageAlert/delete"),
+            Route("POST", f"{base}/{{id}}/follow", _mark(dialect, follow=True), change),
+            Route("POST", f"{base}/{{id}}/unfollow", _mark(dialect, follow=False), change),
+        ]
+    table += [
+        Route("POST", "/api/v1/alert/{id}/case", _promote(1), bring),
+        Route("POST", "/api/alert/{id}/createCase", _promote(0), bring),
+        Route("POST", "/api/alert/{id}/merge/{case}", _merge(0), bring),
+        Route("POST", "/api/alert/merge/_bulk", _merge_many(0), bring),
+    ]
+    return table + (_only_5(bring) if version == 5 else _only_4(change))
+
+
+def _only_5(bring: str) -> list[Route[Handler]]:
+    return [
+        Route("POST", "/api/v1/alert/{id}/merge/{case}", _merge(1), bring),
+        Route("POST", "/api/v1/alert/merge/_bulk", _merge_many(1), bring),
+        Route("POST", "/api/v1/alert/{id}/import/{case}", _import, bring),
+        Route("GET", "/api/v1/alert/{id}/similar/{other}/observables", _similar_observables),
+    ]
+
+
+def _only_4(change: str) -> list[Route[Handler]]:
+    return [
+        Route("POST", "/api/alert/{id}/markAsRead", _mark(0, read=True), change),
+        Route("POST", "/api/alert/{id}/markAsUnread", _mark(0, read=False), change),
+        Route("POST", "/api/v1/alert/{id}/read", _mark(1, read=True), change),
+        Route("POST", "/api/v1/alert/{id}/unread", _mark(1, read=False), change),
+    ]
