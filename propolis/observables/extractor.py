@@ -42,7 +42,9 @@ def extract_all(alert: Alert) -> Extraction:
 def _well_known(collector: Collector, fields: dict[str, Any], source: Source) -> None:
     from propolis.observables.tables import common
 
-    for kind, role, value, path in common.fields(fields.get("data"), "data"):
+    windows = part(fields, "data", "win")
+    data, where = (windows.get("eventdata"), "data.win.eventdata") if windows else (fields.get("data"), "data")
+    for kind, role, value, path in common.fields(data, where):
         collector.read(kind, role, value, path)
     log = fields.get("full_log")
     if type(log) is str and log[:1] != "{":

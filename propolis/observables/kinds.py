@@ -33,6 +33,7 @@ def ips(text: str) -> Iterable[Found]:
 
 def host(text: str) -> Iterable[Found]:
     """The remote machine: an address, a domain name or a plain host name."""
+    text = text.strip().lstrip("\\")
     address = values.ip_address(text)
     if address:
         return (Found("ip", address),)
@@ -67,6 +68,12 @@ def user(text: str) -> Iterable[Found]:
         text = found.group(1).replace("\\", "") if found else text
     value = values.user_name(text)
     return (Found("other", value, "username"),) if value else ()
+
+
+def principal(text: str) -> Iterable[Found]:
+    """An account that Kerberos may have written with its realm (`alice@EXAMPLE.ORG`), which is no mail address."""
+    local, at, realm = text.partition("@")
+    return user(local if at and realm.isupper() else text)
 
 
 def account(text: str) -> Iterable[Found]:
@@ -159,10 +166,14 @@ def program(text: str) -> Iterable[Found]:
 def files(text: str) -> Iterable[Found]:
     """Defender's `file:_C:\\evil.exe; containerfile:_C:\\evil.zip; webfile:_C:\\x|http://host/x|pid:1`."""
     found: list[Found] = []
-    for part in re.split(r";\s*(?=[a-z]+:_)", text):
+    for part in re.split(r";\s*(?=[A-Za-z]+:_)", text):
         label, marked, value = part.strip().partition(":_")
         if not marked:
             found.extend(file(part.rstrip(";")))
+        elif label == "CmdLine":
+            from propolis.observables.texts.command import windows_command
+
+            found.extend(windows_command(value))
         elif label == "webfile":
             found.extend(seen for piece in value.split("|") for seen in (url(piece) or _path_only(piece)))
         elif label in ("regkey", "regkeyvalue", "runkey"):
@@ -223,6 +234,18 @@ def _other(subtype: str) -> Kind:
     return read
 
 
+def indicator(text: str) -> Iterable[Found]:
+    """What a threat intelligence platform holds: whatever its form says it is."""
+    return ip(text) or url(text) or digest(text) or mail(text) or name(text)
+
+
 threat = _other("threat-name")
-service = _other("service-name")
+_service = _other("service-name")
+
+
+def service(text: str) -> Iterable[Found]:
+    """The name of a service; a bare number in its place is a time-out or a code."""
+    return () if text.strip().isdigit() else _service(text)
+
+
 cloud_account = _other("cloud-account")

@@ -43,6 +43,7 @@ _PLACEHOLDERS = frozenset(
         "anonymous logon",
         "anonymous",
         "(empty)",
+        "hidden_due_to_security_reasons",
     )
 )
 _FOLDED = frozenset(("hash", "domain", "fqdn", "mail", "hostname", "registry"))
@@ -295,6 +296,7 @@ def is_system_binary(path: str) -> bool:
         return _SYSTEM_UNIX.match(path) is not None
     if "\\" not in path:
         return path.lower() in ("system", "registry", "memcompression", "secure system", "idle")
+    path = re.sub(r"\A\\Device\\HarddiskVolume\d+\\", r"C:\\", path)
     return _SYSTEM_WINDOWS.match(path.removeprefix("\\??\\").removeprefix("\\\\?\\")) is not None
 
 

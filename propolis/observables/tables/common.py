@@ -102,6 +102,7 @@ NAMES: dict[str, tuple[Kind, str]] = {
     **_names(command.command_line, "command", "commandline cmdline command processcommandline cmd parentcommandline"),
     **_names(kinds.vulnerability, "vulnerability", "cve cveid cves vulnerability signature alertsignature attackname"),
     **_names(kinds.threat, "threat", "threatname virusname virus malware malwarename malwarefamily virusthreatname"),
+    **_names(kinds.indicator, "related", "ioc iocvalue indicator indicatorvalue observable observablevalue"),
     **_names(kinds.key, "registry", "registrykey regkey registrypath targetobject"),
 }
 # What a party's own object (`source.ip`, `client.address`) makes of the plain names in it.

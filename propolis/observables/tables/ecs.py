@@ -119,9 +119,7 @@ FINDING = Source(
         (kinds.url, "referrer", "http.request.referrer"),
         (kinds.vulnerability, "vulnerability", "vulnerability.id"),
         (kinds.service, "service", "service.target.name"),
-        (kinds.peer, "related", "wazuh.threat.enrichments.matched.atomic"),
-        (_long_digest, "related", "wazuh.threat.enrichments.matched.atomic"),
-        (kinds.url, "related", "wazuh.threat.enrichments.matched.atomic"),
+        (kinds.indicator, "related", "wazuh.threat.enrichments.matched.atomic"),
     ),
     compose=_compose,
 )

@@ -87,13 +87,9 @@ ABUSEIPDB = Source(
 )
 OPENCTI = Source(
     "opencti",
-    rows(
-        "data.opencti",
-        (kinds.peer, "related", "observable_value", "value"),
-        (kinds.url, "related", "observable_value", "value"),
-        (kinds.digest, "related", "observable_value", "value", "hashes.value", "hashes.hash"),
-    ),
+    rows("data.opencti", (kinds.indicator, "related", "observable_value", "value", "hashes.value", "hashes.hash")),
 )
+MISP = Source("misp", rows("data.misp", (kinds.indicator, "related", "value", "source.value")))
 DNSSTAT = Source("dnsstat", rows("data.dnsstat", (kinds.name, "query", "query")))
 NMAP = Source("nmap", rows("data", (kinds.ip, "target", "nmap_host"), (kinds.name, "target", "nmap_hostname")))
 GITLAB = Source(

@@ -33,11 +33,11 @@ EVENTS = {
         3,
         _WHO,
         _IMAGE,
-        rows(E, (kinds.ip, "destination", "destinationIp"), (kinds.name, "destination", "destinationHostname")),
+        rows(E, (kinds.ip, "destination", "destinationIp"), (kinds.host, "destination", "destinationHostname")),
     ),
     # An inbound connection: the remote party is the source, and the destination is the host itself.
     "3 inbound": _event(
-        3, _WHO, _IMAGE, rows(E, (kinds.ip, "source", "sourceIp"), (kinds.name, "source", "sourceHostname"))
+        3, _WHO, _IMAGE, rows(E, (kinds.ip, "source", "sourceIp"), (kinds.host, "source", "sourceHostname"))
     ),
     "6": _event(6, _HASHES, rows(E, (kinds.file, "file", "imageLoaded"))),
     "7": _event(7, _WHO, _IMAGE, _HASHES, rows(E, (kinds.file, "file", "imageLoaded"))),

@@ -17,16 +17,16 @@ def _source(name: str, *table: tuple[Row, ...]) -> Source:
 _CLIENT = rows(
     E,
     (kinds.ip, "source", "ipAddress", "clientAddress", "sourceAddress", "sourceNetworkAddress"),
-    (kinds.workstation, "source", "workstationName", "workstation", "clientName"),
+    (kinds.host, "source", "workstationName", "workstation", "clientName"),
 )
 _SUBJECT = rows(E, (kinds.user, "subject", "subjectUserName"))
-_TARGET = rows(E, (kinds.user, "target", "targetUserName"))
+_TARGET = rows(E, (kinds.principal, "target", "targetUserName"))
 _PROCESS = rows(
     E,
     (kinds.program, "process", "processName", "newProcessName", "parentProcessName", "callerProcessName"),
     (command.windows_command, "command", "commandLine"),
 )
-_SHARE = rows(E, (windows.unc, "destination", "shareName"), (kinds.path, "file", "objectName"))
+_SHARE = rows(E, (windows.unc, "destination", "shareName"), (windows.relative_file, "file", "relativeTargetName"))
 
 LOGON = _source(
     "windows logon", _CLIENT, _SUBJECT, _TARGET, _PROCESS, rows(E, (kinds.host, "destination", "targetServerName"))
@@ -47,7 +47,7 @@ SERVICE = _source(
     _SUBJECT,
     rows(
         E,
-        (kinds.service, "service", "serviceName"),
+        (kinds.service, "service", "serviceName", "param1"),
         (kinds.user, "subject", "accountName", "serviceAccount"),
         (command.windows_command, "command", "imagePath", "serviceFileName"),
         (windows.service_image, "file", "imagePath", "serviceFileName"),
@@ -59,7 +59,7 @@ OBJECT = _source(
     "windows object",
     _SUBJECT,
     _PROCESS,
-    rows(E, (kinds.path, "file", "objectName"), (kinds.key, "registry", "objectName")),
+    rows(E, (windows.object_file, "file", "objectName"), (kinds.key, "registry", "objectName")),
 )
 FILTERING = _source(
     "windows filtering platform",
@@ -148,7 +148,7 @@ TERMINAL = _source(
     ),
 )
 # The client side: the address in `value` is where the user went.
-TERMINAL_CLIENT = _source("remote desktop client", rows(E, (kinds.host, "destination", "value")))
+TERMINAL_CLIENT = _source("remote desktop client", rows(E, (kinds.peer, "destination", "value")))
 DCOM = _source("dcom", rows(E, (kinds.user, "subject", "param7"), (kinds.ip, "source", "param9")))
 TASK_OPERATIONAL = _source(
     "task scheduler",
@@ -171,7 +171,7 @@ WMI_ACTIVITY = _source(
         (kinds.workstation, "source", "eventdata.clientMachine", "operation_ClientFailure.clientMachine"),
     ),
 )
-APPLICATION = _source(
+_APPLICATION = _source(
     "windows application",
     _CLIENT,
     rows(
@@ -179,6 +179,15 @@ APPLICATION = _source(
         (kinds.user, "subject", "eventdata.subjectUserName", "logFileCleared.subjectUserName"),
         (windows.classic_data, "related", "eventdata.data"),
     ),
+)
+# A provider nobody wrote a table for: its well-known names count as well.
+APPLICATION = _APPLICATION._replace(loose=True)
+WINRM = _source(
+    "winrm", rows(E, (windows.connection, "destination", "connection"), (kinds.user, "subject", "username"))
+)
+FIREWALL = _source(
+    "windows firewall",
+    rows(E, (kinds.program, "file", "applicationPath"), (kinds.program, "process", "modifyingApplication")),
 )
 CODE = _source(
     "code integrity",
@@ -203,6 +212,8 @@ PROVIDERS: dict[str, Source] = {
     "Microsoft-Windows-TaskScheduler": TASK_OPERATIONAL,
     "Microsoft-Windows-Bits-Client": BITS,
     "Microsoft-Windows-WMI-Activity": WMI_ACTIVITY,
+    "Microsoft-Windows-WinRM": WINRM,
+    "Microsoft-Windows-Windows Firewall With Advanced Security": FIREWALL,
     "Microsoft-Windows-AppLocker": CODE,
     "Microsoft-Windows-CodeIntegrity": CODE,
 }

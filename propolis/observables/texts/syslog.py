@@ -103,6 +103,10 @@ def ftpd(text: str) -> Iterator[Found]:
     for name, address in _NAME_AND_ADDRESS.findall(text.replace(" [", "[")):
         yield from _as(kinds.ip(address), "source")
         yield from _as(kinds.name(name), "source")
+    peer = re.search(r"connection from ([0-9A-Fa-f:.]{3,45}) \(([\w.-]{0,253})\)", text)
+    if peer:
+        yield from _as(kinds.ip(peer.group(1)), "source")
+        yield from _as(kinds.name(peer.group(2)), "source")
     found = re.search(r"\bUSER ([^\s:]+)", text)
     if found:
         yield from _as(kinds.user(found.group(1)), "subject")

@@ -71,3 +71,21 @@ def service_image(text: str) -> Iterator[Found]:
     found = _SERVICE.match(plain(text).strip())
     if found:
         yield from kinds.program(found.group(1))
+
+
+def relative_file(text: str) -> Iterator[Found]:
+    """A file within a share; a bare word in its place is a pipe."""
+    if re.search(r"[^\\]\.\w{1,5}\Z", text):
+        yield from kinds.file(text)
+
+
+def object_file(text: str) -> Iterator[Found]:
+    """A file that was opened; the object may also be a process, which is named by its device path."""
+    path = values.file_path(text)
+    if path and not (path.startswith("\\Device\\") and values.is_system_binary(path)):
+        yield from kinds.path(path)
+
+
+def connection(text: str) -> Iterator[Found]:
+    """WinRM: `192.0.2.1/wsman?PSVersion=5.1`."""
+    yield from kinds.host(text.partition("/")[0])
