@@ -67,14 +67,15 @@ class Rules:
 
     def decide(self, alert: Alert, observables: Iterable[Observable], moment: float) -> tuple[list[Seen], list[Judged]]:
         """The verdicts on the observables that some playbook has asked about, and every decision on the alert."""
-        context = {"alert": alert.fields}
-        key, standing = self._on_alert.alert_key(context), (alert.agent_ip,)
-        judged = self._on_alert.get(key, standing, context, lambda: self._judge("alert", context, alert))
+        fields, address = alert.fields, alert.agent_ip
+        context = {"alert": fields}
+        key = self._on_alert.alert_key(fields)
+        judged = self._on_alert.get(key, (address,), context, lambda: self._judge("alert", context, alert))
         seen = [found for entry in observables if (found := self._look(entry, context, moment)) is not None]
         if seen:
-            key = self._on_verdict.alert_key(context)
+            key = self._on_verdict.alert_key(fields)
             for found in seen:
-                judged += self._on(found, key, alert)
+                judged += self._on(found, key, address, alert)
         return seen, _once(judged)
 
     def on_case(self, case: Case, alert: Alert) -> list[Judged]:
@@ -86,9 +87,9 @@ class Rules:
         asked = self._selection.of(observable, context)
         return self._verdicts.on(observable, asked, moment) if asked.analyzers else None
 
-    def _on(self, seen: Seen, alert_key: Key | None, alert: Alert) -> list[Judged]:
+    def _on(self, seen: Seen, alert_key: Key | None, address: str, alert: Alert) -> list[Judged]:
         entry = seen.observable
-        more = (alert.agent_ip, entry.data_type, entry.data, entry.role, entry.tags, *seen.fields.values())
+        more = (address, entry.data_type, entry.data, entry.role, entry.tags, *seen.fields.values())
         context = {"alert": alert.fields, "observable": observable_fields(entry), "verdict": seen.fields}
         return self._on_verdict.get(alert_key, more, context, lambda: self._judge("verdict", context, alert))
 
