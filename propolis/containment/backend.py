@@ -69,6 +69,9 @@ class Status(NamedTuple):
     """A sentence part that says what was seen: `element of set b4 in table inet propolis, 23h59m left`."""
     pending: str = ""
     """The product's id of an action under way."""
+    remains: bool = False
+    """Something of ours is there that does not contain any more (its rules were changed by other hands): an undo still
+    takes it away."""
 
 
 class Terms(NamedTuple):

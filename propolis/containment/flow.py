@@ -86,7 +86,7 @@ def contain(backend: Backend, plan: Plan, guard: Guard, clock: Clock) -> Outcome
 def release(backend: Backend, target: Target, clock: Clock, *, lease: str = "") -> Outcome:
     """Undo our containment of the target. `lease` proves ownership only where the product cannot hold a mark."""
     before = backend.status(target)
-    if not before.contained:
+    if not before.contained and not before.remains:
         return Outcome("already_released", before, f"{before.subject.name} is not contained; nothing was done.")
     if not (before.ours or (lease and not backend.marks)):
         raise NotOurs(_not_ours(backend, before))

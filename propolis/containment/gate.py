@@ -27,23 +27,30 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _LOOK_AGAIN = 75  # the gate's exit code for "took too long"
 
-# What ssh prints -> what that means to an operator. Each of them happens before the request could be carried out.
+# What ssh prints -> what that means to an operator. Each of them happens before the request could be carried out, so
+# the signs are narrow: a "connection timed out" alone may also end a session in which everything was done.
 _BEFORE = (
     (
         "identification has changed",
         "shows another host key than the known hosts file: find out why before you change it",
     ),
     ("host key verification failed", "is not in the known hosts file, or shows another host key"),
-    ("permission denied", "does not accept this key for this user: look at its authorized_keys"),
+    ("permission denied (", "does not accept this key for this user: look at its authorized_keys"),
     ("bad permissions", "was not asked, because the key file can be read by others: chmod 600 it"),
-    ("could not resolve", "has a name that cannot be resolved"),
+    ("could not resolve hostname", "has a name that cannot be resolved"),
+    ("banner exchange", "takes connections and does not speak SSH in time"),
+    (
+        "kex_exchange_identification",
+        "closes connections before SSH begins: is it overloaded, or does it ban this machine",
+    ),
+    ("no such identity", "was not asked, because the key file does not exist"),
+    ("invalid characters", "has a name that is no host name"),
+)
+_CONNECT = (
     ("connection refused", "refuses connections: is sshd running on that port"),
     ("no route to host", "cannot be reached: there is no route to it"),
     ("network is unreachable", "cannot be reached: there is no network to it"),
-    ("connection timed out", "does not answer: is it up, and does its firewall let this machine in"),
-    ("banner exchange", "takes connections and does not speak SSH in time"),
-    ("no such identity", "was not asked, because the key file does not exist"),
-    ("invalid characters", "has a name that is no host name"),
+    ("", "does not answer: is it up, and does its firewall let this machine in"),
 )
 
 
@@ -102,7 +109,8 @@ class GateClient:
 
     def _no_answer(self, code: int, printed: str) -> BackendError:
         lowered = printed.casefold()
-        for sign, meaning in _BEFORE:
+        early = _CONNECT if "connect to host" in lowered else _BEFORE
+        for sign, meaning in early:
             if code == 255 and sign in lowered:
                 return GateUnreachable(f"{self.where} {meaning}.")
         if code in (126, 127):

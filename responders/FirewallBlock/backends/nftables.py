@@ -65,6 +65,7 @@ class NftablesBackend(Backend):
             ours=answer["ours"] is True,
             until=self._clock.now() + expires if expires is not None else None,
             mark=str(answer["comment"]),
+            remains=answer["ours"] is True,
             detail=_detail(answer),
         )
 

@@ -56,6 +56,7 @@ class NftablesSshBackend(Backend):
             ours=answer["ours"] is True,
             until=self._clock.now() + expires if expires is not None else None,
             mark=str(answer["comment"]),
+            remains=answer["ours"] is True,
             detail=_detail(answer),
         )
 
@@ -141,7 +142,8 @@ def _useful(texts: list[str]) -> list[str]:
 def _detail(answer: dict[str, Any]) -> str:
     """What was seen, as part of a sentence."""
     if not answer["contained"]:
-        return "table inet propolis_isolation drops nothing"
+        partly = answer["ours"] is True
+        return f"table inet propolis_isolation {'was changed and isolates only partly' if partly else 'drops nothing'}"
     left = f"{duration_text(answer['expires'])} left" if answer["expires"] is not None else "without an end"
     return f"table inet propolis_isolation drops everything but SSH from {', '.join(answer['management'])}, {left}"
 

@@ -124,6 +124,14 @@ def test_changed_chains_are_seen_and_put_right(fresh: FirewallLab, bench: NftBen
     assert not fresh.pings("peer", FW4, source=PEER4)
 
 
+def test_an_entry_that_drops_nothing_any_more_is_still_taken_back(fresh: FirewallLab, bench: NftBench) -> None:
+    run(bench, PEER)
+    fresh.nft("fw", "flush", "chain", "inet", "propolis", "early")
+    assert undo(bench, PEER).result == "released"
+    assert PEER4 not in fresh.nft("fw", "list", "set", "inet", "propolis", "b4")
+    assert undo(bench, PEER).result == "already_released"
+
+
 def test_the_table_that_ships_as_a_file_is_the_one_that_the_gate_makes(
     fresh: FirewallLab, bench: NftBench, root: Path
 ) -> None:

@@ -157,7 +157,8 @@ def test_the_client_is_protected_in_every_notation_sshd_uses() -> None:
         assert "SSH connection" in gate.protected_by(ipaddress.ip_network("203.0.113.7"), a_gate(peer=peer))
     peer = gate.parse_peer("2001:db8::9%eth0 1 2001:db8::1 2222")
     assert (str(peer.address), peer.port) == ("2001:db8::9/128", 2222)
-    assert gate.parse_peer("") == gate.Peer()
+    for text in ("", "here", "a b c d", "203.0.113.7 1 192.0.2.1 ssh"):
+        assert gate.parse_peer(text) == gate.Peer()
 
 
 def test_own_addresses_are_protected() -> None:
@@ -230,6 +231,12 @@ def test_a_caller_from_outside_needs_the_configuration(tmp_path: Path) -> None:
     options = ["--config", str(tmp_path / "none.json")]
     environment = {"SSH_ORIGINAL_COMMAND": "block", "SSH_CONNECTION": "192.0.2.2 1 192.0.2.1 22"}
     assert "does not exist" in refusal(78, lambda: gate.serve(options, environment, raw()))
+
+
+def test_a_caller_from_outside_whose_address_is_lost_on_the_way_may_only_look_and_undo(tmp_path: Path) -> None:
+    options = ["--config", str(write_config(tmp_path / "gate.json"))]
+    environment = {"SSH_ORIGINAL_COMMAND": "block"}
+    assert "env_keep" in refusal(78, lambda: gate.serve(options, environment, raw()))
 
 
 def test_the_block_transaction_is_add_delete_add_with_the_end_and_the_mark() -> None:

@@ -238,6 +238,16 @@ def test_half_an_isolation_is_none(fresh: IsolationLab, bench: IsolationBench) -
     assert backend.status(WEB).contained
 
 
+def test_what_is_left_of_an_isolation_is_taken_back(fresh: IsolationLab, bench: IsolationBench) -> None:
+    run(bench, WEB)
+    fresh.nft("web", "flush", "chain", "inet", "propolis_isolation", "routed")
+    assert bench.in_force(WEB)
+    assert "only partly" in look(bench, WEB).detail
+    assert undo(bench, WEB).result == "released"
+    assert fresh.pings("evil", HOST4)
+    assert undo(bench, WEB).result == "already_released"
+
+
 def test_flushed_rules_are_seen(fresh: IsolationLab, bench: IsolationBench) -> None:
     run(bench, WEB)
     fresh.nft("web", "flush", "chain", "inet", "propolis_isolation", "outbound")
