@@ -88,6 +88,13 @@ class Hive(ABC):
         """Change a case; custom fields that are not named keep their values."""
 
     @abstractmethod
+    def add_techniques(self, case_id: str, techniques: Sequence[tuple[str, str]], occurred: int) -> None:
+        """Note ATT&CK techniques (id, tactic) that the case does not have yet; unknown ones are passed over.
+
+        TheHive 4 keeps none on an alert, so those of an alert are noted here once it is in a case.
+        """
+
+    @abstractmethod
     def comment(self, case_id: str, text: str) -> None:
         """Leave a note on a case. TheHive 4 has no comments: nothing happens there."""
 
@@ -100,6 +107,10 @@ class Hive(ABC):
     @abstractmethod
     def observable(self, observable_id: str) -> Observable | None:
         """One observable, with the reports on it."""
+
+    @abstractmethod
+    def home(self, observable_id: str) -> tuple[str, str]:
+        """What an observable hangs on: `("case", id)`, `("alert", id)`, or two empty texts."""
 
     @abstractmethod
     def create_observable(self, case_id: str, draft: ObservableDraft) -> Observable:
@@ -122,6 +133,11 @@ class Hive(ABC):
     @abstractmethod
     def create_task(self, case_id: str, draft: TaskDraft) -> Task:
         """A new task. Not idempotent: the caller looks for an earlier one by its description."""
+
+    def find_task(self, case_id: str, marker: str) -> Task | None:
+        """The oldest task of a case whose description holds this text: how `create_task` in doubt is resolved."""
+        holders = (task for task in self.tasks(case_id) if marker in task.description)
+        return min(holders, key=lambda task: task.created_at, default=None)
 
     @abstractmethod
     def update_task(
@@ -171,7 +187,11 @@ class Hive(ABC):
 
     @abstractmethod
     def changed_alerts(self, since: int) -> Iterator[Alert]:
-        """Alerts created or changed at or after a moment, oldest change first."""
+        """Alerts created or changed at or after a moment, oldest change first.
+
+        TheHive stamps a change before it is committed: begin a little before the newest change that was seen.
+        Of a large backlog the oldest part comes; all of this holds for the three methods that follow too.
+        """
 
     @abstractmethod
     def changed_cases(self, since: int) -> Iterator[Case]:
