@@ -275,6 +275,8 @@ def single_backslashes(text: str) -> str:
 def file_path(text: str) -> str | None:
     """The path of a file, or its bare name, with single backslashes."""
     text = single_backslashes(text.strip(" \t\r\n\"'"))
+    if text[:8].lower() == "file:///":
+        text = text[8:] if text[9:10] == ":" else text[7:]
     if is_placeholder(text) or len(text) < 2 or len(text) > 4096 or "\n" in text:
         return None
     return text.replace("\\\\", "\\", 1) if re.match(r"\\\\(?:device|systemroot)\\", text, re.IGNORECASE) else text
