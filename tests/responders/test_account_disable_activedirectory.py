@@ -8,11 +8,14 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from account_disable import samba_dc as lab
+from account_disable.jobs import Jobs, observable
 from account_disable.samba_dc import SambaDc
-from suite import BackendSuite, Bench, look, refused, run, undo
+from cortexjob import Report
+from suite import BackendSuite, Bench, is_sentence, look, refused, run, undo
 from workers import load_backend
 
 from propolis.clock import ManualClock
@@ -47,7 +50,7 @@ def aim(name: str) -> Target:
 def controller(tmp_path_factory: pytest.TempPathFactory, need: Callable[[object, str], None]) -> Iterator[SambaDc]:
     need(hasattr(os, "geteuid") and os.geteuid() == 0, "root")
     need(shutil.which("ip"), "iproute2")
-    need(shutil.which("samba") and shutil.which("samba-tool"), f"a Samba domain controller: {lab.PACKAGES}")
+    need(all(map(shutil.which, ("samba", "samba-tool", "ldbmodify"))), f"a Samba domain controller: {lab.PACKAGES}")
     running = SambaDc(tmp_path_factory.mktemp("samba"))
     try:
         running.start()
@@ -217,6 +220,10 @@ def bench(clean: SambaDc, wire: Wire) -> AdBench:
     return AdBench(clean, wire)
 
 
+def plan_terms(mark: str = "propolis case=128") -> Terms:
+    return Terms(3600, mark)
+
+
 def settings(controller: SambaDc, **other: object) -> object:
     made = directory.Settings(lab.DC, 636, lab.SERVICE, lab.SERVICE_PASSWORD, str(controller.ca_file), lab.NAME, 5)
     return made._replace(**other)
@@ -345,6 +352,7 @@ def test_prose_that_begins_like_our_mark_is_no_mark(bench: AdBench) -> None:
 def test_a_mark_left_on_an_account_that_was_enabled_by_hand_is_replaced_and_removed(bench: AdBench) -> None:
     run(bench, bench.target)
     bench.release_by_other_hands(bench.target)
+    assert "a mark of ours left in info" in look(bench, bench.target).detail
     run(bench, bench.target, mark="propolis case=130")
     assert bench.controller.notes("jdoe") == "propolis case=130 was=66048"
     undo(bench, bench.target)
@@ -462,5 +470,105 @@ def test_a_dry_run_shows_the_exact_change_and_makes_none(bench: AdBench) -> None
     assert bench.controller.version() == version
 
 
-def plan_terms(mark: str = "propolis case=128") -> Terms:
-    return Terms(3600, mark)
+# --- as Cortex starts it --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def jobs(clean: SambaDc, tmp_path: Path) -> Jobs:
+    return Jobs(
+        tmp_path,
+        backend="activedirectory",
+        ad_server=lab.DC,
+        ad_valid_name=lab.NAME,
+        ad_ca_file=str(clean.ca_file),
+        ad_bind_user=lab.SERVICE,
+        ad_bind_password=lab.SERVICE_PASSWORD,
+        ad_mark_attribute="info",
+    )
+
+
+def quiet(report: Report) -> str:
+    """The sentence of a failure in which no secret shows."""
+    assert is_sentence(report.error), report.error
+    assert lab.SERVICE_PASSWORD not in report.text
+    assert "Traceback" not in report.text
+    return report.error
+
+
+def test_a_job_disables_the_undo_enables_and_the_flags_are_as_before(jobs: Jobs, clean: SambaDc) -> None:
+    done = jobs.disable("LAB\\jdoe")
+    assert done.full["result"] == "contained"
+    assert done.full["subject"] == {"id": lab.USERS["jdoe"].dn, "name": "LAB\\jdoe"}
+    assert "66048 -> 66050" in done.full["done"]
+    assert "userAccountControl is 66050, disabled" in done.full["verified"]
+    assert "data 533" in clean.bind_says("jdoe")
+    assert done.full["until"] is None
+    assert "a person must run the undo" in " ".join(done.full["notes"])
+    assert done.body["operations"][0]["tag"] == "propolis:contained:activedirectory:until=undone-by-hand"
+    assert jobs.disable("jdoe").full["result"] == "already_contained"
+    undone = jobs.enable("jdoe@lab.example.test")
+    assert undone.full["result"] == "released"
+    assert clean.flags("jdoe") == 66048
+    assert clean.notes("jdoe") == ""
+    assert jobs.enable("jdoe").full["result"] == "already_released"
+    assert lab.SERVICE_PASSWORD not in done.text + undone.text
+
+
+def test_a_job_without_a_mark_attribute_needs_the_lease_for_its_undo(jobs: Jobs, clean: SambaDc) -> None:
+    jobs.saved["ad_mark_attribute"] = None
+    assert jobs.disable("asmith", parameters={"lease": "lease-9"}).full["result"] == "contained"
+    assert "no mark of ours" in quiet(jobs.enable("asmith"))
+    assert clean.flags("asmith") == 514
+    assert jobs.enable("asmith", parameters={"lease": "lease-9"}).full["result"] == "released"
+    assert clean.flags("asmith") == 512
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("deepadmin", "never disabled"),
+        ("oldadmin", "never disabled"),
+        ("primadmin", "never disabled"),
+        ("Administrator", "never disabled"),
+        ("LAB\\krbtgt", "never disabled"),
+        ("break-glass-1", "never disabled"),
+        ("auto-disable", "integration works with"),
+        (f"dup@{lab.REALM}", "exactly one is needed"),
+        ("WORKSTATION-7\\jdoe", "no account of the domain LAB"),
+        ("*", "which no account has"),
+        ("jdoe)(objectClass=*", "which no account has"),
+        ("jdoe)(objectClass=user", "is no user account"),
+        ("nobody", "is no user account"),
+        ("outsider", "(50)"),
+    ],
+)
+def test_a_job_refuses_in_one_sentence_and_writes_nothing(jobs: Jobs, clean: SambaDc, name: str, why: str) -> None:
+    version = clean.version()
+    assert why in quiet(jobs.disable(name))
+    assert clean.version() == version
+
+
+def test_a_job_as_installed_reads_everything_and_writes_nothing(jobs: Jobs, clean: SambaDc) -> None:
+    version = clean.version()
+    report = jobs.disable("jdoe", saved={"dry_run": None})
+    assert report.full["result"] == "would_contain"
+    assert "replace userAccountControl 66048 -> 66050" in report.full["request"]
+    assert clean.version() == version
+    assert lab.SERVICE_PASSWORD not in report.text
+
+
+@pytest.mark.parametrize("flavour", ["AccountDisable", "AccountEnable"])
+@pytest.mark.parametrize(
+    ("saved", "why"),
+    [
+        ({"ad_ca_file": None}, "not trusted"),
+        ({"ad_valid_name": None}, "another name"),
+        ({"ad_bind_password": "Wr0ng-" + lab.SERVICE_PASSWORD}, "data 52e"),
+        ({"ad_bind_user": "LAB\\gone", "ad_bind_password": lab.PASSWORD}, "data 533"),
+        ({"ad_base_dn": f"OU=Nowhere,{lab.BASE}"}, "ad_base_dn (32)"),
+    ],
+)
+def test_a_job_that_cannot_reach_the_directory_says_why(
+    jobs: Jobs, flavour: str, saved: dict[str, object], why: str
+) -> None:
+    assert why in quiet(jobs.start(flavour, observable("jdoe"), saved=saved))

@@ -294,7 +294,7 @@ def test_one_users_name_that_is_anothers_mail_address_means_two(bench: KeycloakB
 
 
 def test_a_windows_domain_is_only_taken_where_it_is_configured(bench: KeycloakBench) -> None:
-    assert "keycloak_domain" in refused(bench, lambda: look(bench, aim("LAB\\jdoe")), NotFound)
+    assert "kc_domain" in refused(bench, lambda: look(bench, aim("LAB\\jdoe")), NotFound)
     backend = bench.backend(domain="lab")
     assert backend.status(aim("LAB\\jdoe")).subject.name == "jdoe"
     refused(bench, lambda: backend.status(aim("PC-7\\jdoe")), NotFound)
@@ -365,7 +365,7 @@ def test_a_wrong_secret_names_the_items_and_shows_no_secret(bench: KeycloakBench
     backend = keycloak.Keycloak(settings, bench.clock)
     bench.secrets = ("wr0ng-" + SECRET,)
     sentence = refused(bench, lambda: backend.status(bench.target), BackendError)
-    assert "keycloak_client_secret" in sentence
+    assert "kc_client_secret" in sentence
 
 
 def test_a_dry_run_reads_and_never_writes(bench: KeycloakBench) -> None:
@@ -377,23 +377,23 @@ def test_a_dry_run_reads_and_never_writes(bench: KeycloakBench) -> None:
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"keycloak_url": "http://sso.example.org"}, "must begin with https://"),
-        ({"keycloak_url": "ftp://sso.example.org"}, "must begin with https://"),
-        ({"keycloak_url": "https://"}, "name a host"),
-        ({"keycloak_url": None}, "keycloak_url: is required"),
-        ({"keycloak_client_secret": None}, "keycloak_client_secret: is required"),
-        ({"keycloak_mark_attribute": "email"}, "cannot carry a mark"),
-        ({"keycloak_mark_attribute": "a b"}, "cannot carry a mark"),
-        ({"keycloak_ca_file": "/nowhere/ca.pem"}, "/nowhere/ca.pem does not exist"),
+        ({"kc_url": "http://sso.example.org"}, "must begin with https://"),
+        ({"kc_url": "ftp://sso.example.org"}, "must begin with https://"),
+        ({"kc_url": "https://"}, "name a host"),
+        ({"kc_url": None}, "kc_url: is required"),
+        ({"kc_client_secret": None}, "kc_client_secret: is required"),
+        ({"kc_mark_attribute": "email"}, "cannot carry a mark"),
+        ({"kc_mark_attribute": "a b"}, "cannot carry a mark"),
+        ({"kc_ca_file": "/nowhere/ca.pem"}, "/nowhere/ca.pem does not exist"),
         ({"timeout_seconds": 0}, "between 1 and 120"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(values: dict[str, object], why: str) -> None:
     config = {
-        "keycloak_url": "https://sso.example.org",
-        "keycloak_realm": REALM,
-        "keycloak_client_id": CLIENT,
-        "keycloak_client_secret": SECRET,
+        "kc_url": "https://sso.example.org",
+        "kc_realm": REALM,
+        "kc_client_id": CLIENT,
+        "kc_client_secret": SECRET,
         **values,
     }
     with pytest.raises(ConfigurationError) as caught:

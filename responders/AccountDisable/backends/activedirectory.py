@@ -58,6 +58,7 @@ class ActiveDirectory(Backend):
         if base_dn:
             self._directory.check_name(base_dn, "ad_base_dn")
         self._forest = Forest(self._directory, base_dn)
+        self._bind_user = settings.bind_user.casefold()
         self._attribute = mark_attribute
         self.marks = bool(mark_attribute)
 
@@ -90,6 +91,7 @@ class ActiveDirectory(Backend):
         contained = bool(flags & DISABLED)
         mark = line_of(note) if self.marks else ""
         seen = f"userAccountControl is {flags}, {'disabled' if contained else 'enabled'}"
+        seen += f", with a mark of ours left in {self._attribute}" if mark and not contained else ""
         return Status(self._subject(entry), contained, contained and bool(mark), None, mark if contained else "", seen)
 
     def contain(self, target: Target, status: Status, terms: Terms) -> Effect:
@@ -203,7 +205,7 @@ class ActiveDirectory(Backend):
             groups=(*groups.names, *groups.sids),
             types=("user",) if _flags(entry) & _NORMAL else ("machine or trust account",),
             privileged=bool(reasons) or _administrative(entry),
-            own=sid in self._forest.session,
+            own=sid in self._forest.session or self._bind_user in (entry.dn.casefold(), *map(str.casefold, names)),
         )
 
 

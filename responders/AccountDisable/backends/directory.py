@@ -5,6 +5,7 @@ Nothing is bound without TLS, the server's certificate and name are always check
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import warnings
 from pathlib import Path
@@ -131,10 +132,8 @@ class Directory:
     def _drop(self, connection: Any) -> None:
         """End a connection in whatever state it is; ldap3 leaves the socket of one that never opened."""
         sock = connection.socket
-        try:
-            connection.unbind()
-        except (self._ldap.core.exceptions.LDAPException, OSError):
-            pass  # it is gone already, which is what was wanted
+        with contextlib.suppress(self._ldap.core.exceptions.LDAPException, OSError):
+            connection.unbind()  # where that fails it is gone already, which is what was wanted
         if sock is not None:
             sock.close()
 

@@ -60,18 +60,18 @@ class Keycloak(Backend):
 
     @classmethod
     def from_items(cls, items: Items, *, clock: Clock, proxy: str | None) -> Keycloak:
-        """From the configuration items `keycloak_*`."""
+        """From the configuration items `kc_*`."""
         settings = Settings(
-            url=_checked_url(items.text("keycloak_url")),
-            realm=items.text("keycloak_realm"),
-            client_id=items.text("keycloak_client_id"),
-            client_secret=items.text("keycloak_client_secret", strip=False),
-            ca_file=items.optional_text("keycloak_ca_file"),
-            proxy=proxy if items.flag("keycloak_use_proxy", False) else None,
+            url=_checked_url(items.text("kc_url")),
+            realm=items.text("kc_realm"),
+            client_id=items.text("kc_client_id"),
+            client_secret=items.text("kc_client_secret", strip=False),
+            ca_file=items.optional_text("kc_ca_file"),
+            proxy=proxy if items.flag("kc_use_proxy", False) else None,
             timeout=items.number("timeout_seconds", 15, low=1, high=120),
         )
-        attribute = _checked_attribute(items.text("keycloak_mark_attribute", ""))
-        return cls(settings, clock, domain=items.text("keycloak_domain", ""), mark_attribute=attribute)
+        attribute = _checked_attribute(items.text("kc_mark_attribute", ""))
+        return cls(settings, clock, domain=items.text("kc_domain", ""), mark_attribute=attribute)
 
     @property
     def where(self) -> str:
@@ -137,7 +137,7 @@ class Keycloak(Backend):
     def _check_domain(self, name: AccountName) -> None:
         if name.domain and name.domain.casefold() != self._domain.casefold():
             raise NotFound(
-                f"{name.text} is an account of the Windows domain {name.domain}: set keycloak_domain to it if that "
+                f"{name.text} is an account of the Windows domain {name.domain}: set kc_domain to it if that "
                 "domain's users are this realm's."
             )
 
@@ -186,7 +186,7 @@ class Keycloak(Backend):
         if standing and not is_ours(standing):
             raise BackendError(
                 f"The attribute {self._attribute} of {user['username']} holds somebody else's text, which is never "
-                "overwritten: name an attribute of our own in keycloak_mark_attribute."
+                "overwritten: name an attribute of our own in kc_mark_attribute."
             )
         attributes = {**_attributes(user), self._attribute: [mark]}
         self._put({**user, "attributes": attributes}, lambda seen: self._mark(seen) == mark)
@@ -281,7 +281,7 @@ def _checked_url(url: str) -> str:
     if not url.startswith("https://") and not _LOCAL.match(url):
         raise ConfigurationError(
             "must begin with https://, because the client's secret is sent to it.",
-            path="configuration item keycloak_url",
+            path="configuration item kc_url",
         )
     return url
 
@@ -290,6 +290,6 @@ def _checked_attribute(name: str) -> str:
     if name and (not _ATTRIBUTE.fullmatch(name) or name in _OWN_FIELDS):
         raise ConfigurationError(
             f"{name} cannot carry a mark: name a user attribute of its own, such as propolis.",
-            path="configuration item keycloak_mark_attribute",
+            path="configuration item kc_mark_attribute",
         )
     return name

@@ -12,7 +12,7 @@ import re
 from propolis.containment.mark import is_ours
 
 _BREAK = "\r\n"  # as Active Directory Users and Computers writes the notes (attribute info)
-_LINE = re.compile(r"(?:^|(?<=\n))(propolis [\x20-\x7e]*? was=(-?\d{1,10}))(\r\n|\n|$)")
+_LINE = re.compile(r"(?:^|(?<=\n))(propolis(?: [\x20-\x7e]*?)? was=(-?\d{1,10}))(\r\n|\n|$)")
 
 
 def line_of(text: str) -> str:

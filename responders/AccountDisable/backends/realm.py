@@ -158,7 +158,7 @@ def _fault(error: HttpError) -> BackendError:
     if error.status == 403:
         text += " The client's service account needs the roles view-users and manage-users of realm-management."
     if error.status == 401:
-        text += " Check keycloak_client_id and keycloak_client_secret."
+        text += " Check kc_client_id and kc_client_secret."
     if error.status == 400 and "read only" in error.excerpt.lower():
         text = (
             "Keycloak holds this user read-only, because it comes from a user federation (LDAP, for instance): disable "
@@ -169,13 +169,13 @@ def _fault(error: HttpError) -> BackendError:
 
 def _objects(value: Any) -> list[Document]:
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-        raise BackendError("Keycloak answered with something else than a list; check keycloak_url and its version.")
+        raise BackendError("Keycloak answered with something else than a list; check kc_url and its version.")
     return value
 
 
 def _object(value: Any) -> Document:
     if not isinstance(value, dict):
-        raise BackendError("Keycloak answered with something else than an object; check keycloak_url and its version.")
+        raise BackendError("Keycloak answered with something else than an object; check kc_url and its version.")
     return value
 
 
