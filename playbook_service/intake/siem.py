@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from propolis import yamltree
 from propolis.errors import ConfigurationError, InputError
 
 SHIPPED = Path(__file__).with_name("siem.yml")
@@ -27,12 +28,13 @@ class SiemMapping(NamedTuple):
 
 def load_mapping(path: Path = SHIPPED) -> SiemMapping:
     """Read a mapping file. Raises ConfigurationError that names the file and what is wrong in it."""
-    import yaml
-
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        root, wrong = yamltree.read(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot be read: {error}.", source=str(path)) from None
+    if wrong:
+        raise ConfigurationError(f"{wrong[0].message}.", source=str(path), line=wrong[0].line)
+    document = yamltree.plain(root) if root is not None else None
     if not isinstance(document, dict) or set(document) != set(_KEYS):
         raise ConfigurationError(f"must be a map with exactly the keys {', '.join(_KEYS)}.", source=str(path))
     level, fields = document["level"], document["fields"]

@@ -13,7 +13,6 @@ from playbook_service.settings.value import READERS
 from propolis.errors import ConfigurationError, PropolisError
 
 MASKED = "********"
-_LARGEST_FILE = 1024 * 1024
 
 
 class SettingsErrors(PropolisError):
@@ -108,18 +107,16 @@ def _from_file(environment: Mapping[str, str], file: Path | None, faults: list[C
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    import yaml
+    from propolis import yamltree  # only where there is a file
 
     try:
-        text = path.read_text(encoding="utf-8")
-        document = yaml.safe_load(text) if len(text) <= _LARGEST_FILE else "too large"
+        root, wrong = yamltree.read(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot be read: {error}.", source=str(path)) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else None
-        problem = getattr(error, "problem", None) or "it cannot be parsed"
-        raise ConfigurationError(f"is no valid YAML: {problem}.", source=str(path), line=line) from None
+    if wrong:
+        first = wrong[0]
+        raise ConfigurationError(f"{first.message}.", source=str(path), line=first.line, path=first.path or None)
+    document = yamltree.plain(root) if root is not None else None
     if document is None:
         return {}
     if not isinstance(document, dict):

@@ -12,11 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from propolis import yamltree
 from propolis.errors import ConfigurationError
-from propolis.guardrails import builtin, document
-from propolis.guardrails.document import Fault
+from propolis.guardrails import builtin
 from propolis.guardrails.networks import AnyNetwork, Rule, embedded, parse_target
 from propolis.guardrails.schema import KEYS, ThirdParty, load
+from propolis.yamltree import Fault
 
 NOT_ENFORCEABLE = (
     "The policy does not say which networks are yours, so nothing is contained: set firewall.own to your public "
@@ -150,7 +151,7 @@ class Policy:
     @classmethod
     def parse(cls, text: str | None, *, source: str = "policy") -> Policy:
         """Read a document. Absent or blank: the built-in policy. Raises PolicyError, which lists every fault."""
-        root, faults = document.read(text or "")
+        root, faults = yamltree.read(text or "")
         values = load(root, faults)
         if faults:
             raise PolicyError(source, faults)

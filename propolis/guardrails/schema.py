@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from propolis.duration import parse_duration
 from propolis.errors import InputError
 from propolis.guardrails.builtin import THIRD_PARTY
-from propolis.guardrails.document import Fault, Node
 from propolis.guardrails.domains import canonical_domain
 from propolis.guardrails.networks import AnyNetwork, parse_target
+from propolis.yamltree import Fault, Node
 
 KINDS = ("firewall", "accounts", "hosts")
 _MOST_ENTRIES = 20_000

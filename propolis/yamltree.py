@@ -31,6 +31,15 @@ class Node(NamedTuple):
     line: int
 
 
+def plain(node: Node) -> Any:
+    """The value without its lines, as JSON would hold it."""
+    if isinstance(node.value, dict):
+        return {name: plain(entry) for name, entry in node.value.items()}
+    if isinstance(node.value, list):
+        return [plain(entry) for entry in node.value]
+    return node.value
+
+
 class UnfitError(Exception):
     """The document cannot be read at all."""
 
