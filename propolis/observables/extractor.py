@@ -44,7 +44,7 @@ def _well_known(collector: Collector, fields: dict[str, Any], source: Source) ->
 
     windows = part(fields, "data", "win")
     data, where = (windows.get("eventdata"), "data.win.eventdata") if windows else (fields.get("data"), "data")
-    for kind, role, value, path in common.fields(data, where):
+    for kind, role, value, path in common.fields(data, where, collector.said):
         collector.read(kind, role, value, path)
     log = fields.get("full_log")
     if type(log) is str and log[:1] != "{":
@@ -60,20 +60,21 @@ def _free_text(collector: Collector, log: str, source: Source) -> None:
     if source.rows and "</" not in log:
         return  # the decoder has named the values already
     named = pairs.elements(log) if "</" in log else pairs.pairs(log)
-    for kind, role, value, path in common.fields(named, "full_log"):
+    for kind, role, value, path in common.fields(named, "full_log", collector.said):
         collector.read(kind, role, value, path)
 
 
 class Collector:
     """Keeps each value once, with the strongest role it plays, and leaves the reporting host out."""
 
-    __slots__ = ("_asset", "_found", "_left", "_long")
+    __slots__ = ("_asset", "_found", "_left", "_long", "said")
 
     def __init__(self, alert: Alert):
         self._found: dict[tuple[str, str], tuple[Found, str, str]] = {}
         self._asset = _asset(alert)
         self._left = 0
         self._long: set[str] = set()
+        self.said: list[str] = []
 
     def row(self, row: Row, value: str) -> None:
         """Read one field by a row of a table."""
@@ -109,7 +110,8 @@ class Collector:
 
     def notes(self) -> list[str]:
         """Sentences on what was left out."""
-        notes = [f"Only the first {LONGEST} characters of {path} were read." for path in sorted(self._long)]
+        cut = [f"Only the first {LONGEST} characters of {path} were read." for path in sorted(self._long)]
+        notes = cut + self.said
         if self._left:
             notes.append(f"More than {MOST} observables: {self._left} further findings were left out.")
         return notes

@@ -134,8 +134,9 @@ def select(fields: dict[str, Any], schema: str) -> Source:
     data = part(fields, "data")
     if "win" in data:
         return _windows(part(data, "win"))
-    for key in KEYS.keys() & data.keys():
-        return _aws(part(data, "aws")) if key == "aws" else load(KEYS[key])
+    for key in data:
+        if key in KEYS and (key != "docker" or "Type" in part(data, "docker")):
+            return _aws(part(data, "aws")) if key == "aws" else load(KEYS[key])
     if "event_type" in data and ("src_ip" in data or "dest_ip" in data or "alert" in data):
         return load("ids:SURICATA")
     return _decoded(fields)

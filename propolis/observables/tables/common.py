@@ -16,7 +16,8 @@ from propolis.observables.names import words
 from propolis.observables.table import DEEPEST
 from propolis.observables.texts import command
 
-MOST_FIELDS = 4096  # fields of one alert that are looked at by name
+MOST_FIELDS = 20_000  # fields of one alert that are looked at by name
+_REMEMBERED = 4096  # names whose meaning is kept
 
 
 def _names(kind: Kind, role: str, names: str) -> dict[str, tuple[Kind, str]]:
@@ -129,7 +130,7 @@ def _lookup(name: str) -> tuple[Kind, str] | None:
     if found is not False:
         return found  # type: ignore[return-value]
     meaning = NAMES.get(plain(name))
-    if len(_known) < MOST_FIELDS:  # names come from outside: the memory of them is bounded
+    if len(_known) < _REMEMBERED:  # names come from outside: the memory of them is bounded
         _known[name] = meaning
     return meaning
 
@@ -139,45 +140,36 @@ def plain(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "").replace(".", "").replace(" ", "")
 
 
-def fields(data: Any, path: str) -> Iterator[tuple[Kind, str, str, str]]:
-    """`(kind, role, text, path)` for every field of a well-known name below `data`, at most MOST_FIELDS of them."""
-    waiting: list[tuple[Any, str, str, int]] = [(data, path, "", 0)]
-    budget = MOST_FIELDS
-    while waiting and budget > 0:
-        node, place, party, depth = waiting.pop()
-        budget -= 1
-        if type(node) is dict:
-            for name, value in node.items():
-                kind = type(value)
-                if kind is str:
-                    budget -= 1
-                    meaning = _lookup(name)
-                    if party and plain(name) in _PARTY_NAMES:
-                        meaning = (kinds.host if name != "domain" else kinds.name, party)
-                    if meaning is not None:
-                        yield meaning[0], meaning[1], value, f"{place}.{name}"
-                elif (kind is dict or kind is list) and depth < DEEPEST:
-                    waiting.extend(_inner(name, value, place, party, depth))
-        elif type(node) is list:
-            waiting.extend((entry, place, party, depth + 1) for entry in node if type(entry) in (dict, list))
+def fields(data: Any, path: str, notes: list[str]) -> Iterator[tuple[Kind, str, str, str]]:
+    """`(kind, role, text, path)` for every field of a well-known name below `data`; what is left out is noted."""
+    waiting: list[tuple[str, Any, str, str, int]] = [("", data, path, "", 0)]
+    for _ in range(MOST_FIELDS):
+        if not waiting:
+            return
+        name, node, place, party, depth = waiting.pop()
+        kind = type(node)
+        if kind is str:
+            meaning = _meaning(name, party)
+            if meaning is not None:
+                yield meaning[0], meaning[1], node, place
+        elif depth < DEEPEST and kind is dict:
+            waiting.extend(reversed([_step(key, value, place, party, depth) for key, value in node.items()]))
+        elif depth < DEEPEST and kind is list:
+            waiting.extend((name, entry, place, party, depth + 1) for entry in reversed(node))
+    notes.append(f"Only the first {MOST_FIELDS} fields below {path} were read by their names.")
 
 
-def _inner(name: str, value: Any, place: str, party: str, depth: int) -> Iterator[tuple[Any, str, str, int]]:
+def _step(name: str, value: Any, place: str, party: str, depth: int) -> tuple[str, Any, str, str, int]:
+    """One level down; what describes the reporting side or quotes another document is passed over."""
+    if type(value) is str:
+        return name, value, f"{place}.{name}", party, depth + 1
     short = plain(name)
-    if short in _CLOSED:
-        return
-    here = f"{place}.{name}"
-    if type(value) is list and any(type(entry) is str for entry in value[:8]):
-        yield (
-            {name: " ".join(entry for entry in value[:256] if type(entry) is str)} if short in _LISTS else {},
-            place,
-            "",
-            depth + 1,
-        )
-        for entry in value[:256] if short not in _LISTS else ():
-            yield {name: entry}, place, party, depth + 1
-    else:
-        yield value, here, _PARTIES.get(short, ""), depth + 1
+    return name, None if short in _CLOSED else value, f"{place}.{name}", _PARTIES.get(short, ""), depth + 1
 
 
-_LISTS = frozenset(("to", "recipient", "recipients", "rcptto"))
+def _meaning(name: str, party: str) -> tuple[Kind, str] | None:
+    if party:
+        short = plain(name)
+        if short in _PARTY_NAMES:
+            return (kinds.name if short == "domain" else kinds.host), party
+    return _lookup(name)

@@ -105,8 +105,7 @@ PF = Source(
     "packet filter",
     rows("data", (kinds.ip, "source", "srcip", "src_ip"), (kinds.ip, "destination", "dstip", "dst_ip")),
 )
-# Sophos, SonicWall, Huawei, Junos, NetScaler, ...: flat fields with well-known names.
-DEVICE = Source("network device", STATIC, loose=True)
+# Devices that put what matters into a sentence, whatever their decoder took from it.
 SENTENCES = Source("network device", STATIC + rows("", (syslog.device, "related", "full_log")), loose=True)
 HUAWEI = Source("huawei usg", STATIC + rows("data", (kinds.peer, "request", "host")), loose=True)
 FIREEYE = Source(

@@ -53,7 +53,6 @@ NAMED = Source(
     loose=True,
 )
 ASTERISK = _daemon("asterisk", (syslog.asterisk, "source", "full_log"), loose=True)
-DAEMON = _daemon("daemon", loose=True)
 
 
 def _arguments(fields: dict[str, Any]) -> Composed:

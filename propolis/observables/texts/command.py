@@ -32,7 +32,7 @@ _UNIX_PATH = lazy(
 )
 _ENCODED = lazy(r"\s[-/]e(?:c|nc|nco|ncod\w*)?\s+[\"']?([A-Za-z0-9+/=]{24,})", re.IGNORECASE)
 _EXECUTED = lazy(r"<Command>([^<]*)</Command>(?:\s*<Arguments>([^<]*)</Arguments>)?", re.IGNORECASE)
-_VERSIONISH = lazy(r"ver(?:sion)?s?\Z|mask\Z|build\Z", re.IGNORECASE)
+_VERSIONISH = lazy(r"version\Z|(?:\A|[-/_])ver\Z|mask\Z|build\Z", re.IGNORECASE)
 
 
 def command_line(text: str) -> list[Found]:

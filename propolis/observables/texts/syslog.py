@@ -236,11 +236,6 @@ def rootcheck(text: str) -> Iterator[Found]:
             yield from _as(kinds.path(value), "file")
 
 
-def nested_login(text: str) -> Iterator[Found]:
-    """The log line that an enrichment integration quotes (`original_full_log`)."""
-    return sshd(text)
-
-
 def composite(text: str) -> Iterator[Found]:
     """`previous_output` of a composite rule: where the earlier events came from; nothing else of them is asked for."""
     for line in text.split("\n")[:200]:

@@ -105,6 +105,17 @@ def test_too_many_observables_are_cut_and_it_is_said() -> None:
     assert extraction.notes == [f"More than {MOST} observables: 500 further findings were left out."]
 
 
+def test_too_many_fields_of_an_unknown_source_are_cut_and_it_is_said() -> None:
+    extraction = extract_all(_alert({"src_ip": "203.0.113.24", "many": [{"x": "y"}] * 30_000}))
+    assert [seen.data for seen in extraction.observables] == ["203.0.113.24"]
+    assert extraction.notes == ["Only the first 20000 fields below data were read by their names."]
+
+
+def test_a_key_that_another_product_uses_too_does_not_hide_the_rest() -> None:
+    kubernetes = {"docker": {"container_id": "ab" * 32}, "client_ip": "203.0.113.24"}
+    assert _pairs(_alert(kubernetes)) == {("ip", "203.0.113.24")}
+
+
 def test_a_long_field_is_read_in_part_and_it_is_said() -> None:
     line = "curl http://203.0.113.24/a " + "x" * LONGEST
     extraction = extract_all(_alert({"command": line}, decoder={"name": "sudo"}))

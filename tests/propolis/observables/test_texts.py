@@ -18,6 +18,7 @@ def _seen(found: list) -> list[tuple[str, str]]:
         ("app.exe -Version 5.1.2.3 --build 10.0.17763.1", []),
         ("netsh interface ip set address x static 192.0.2.9 255.255.255.0", [("ip", "192.0.2.9")]),
         ("route add 10.0.0.0/8", []),
+        ("agent --server 203.0.113.24", [("ip", "203.0.113.24")]),
         ("ping -n 1 127.0.0.1", []),
         ("curl -o out.dll https://example.net/a", [("url", "https://example.net/a"), ("filename", "out.dll")]),
         (
