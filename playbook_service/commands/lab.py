@@ -13,8 +13,6 @@ from pathlib import Path
 from playbook_service.lab import Lab
 from propolis.errors import ConfigurationError
 
-SUMMARY = "start an embedded TheHive and Cortex to try things on"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this command."""
@@ -88,6 +86,6 @@ def _wait(stop: threading.Event) -> None:
         while not stop.wait(0.2):
             continue
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for restored, handler in before.items():
+            signal.signal(restored, handler)
         sys.stderr.write("The lab has stopped.\n")

@@ -20,7 +20,10 @@ def _create(dialect: int) -> Handler:
     def handle(hive: Hive, who: Account, request: Request) -> Reply:
         files = {part.name: part for part in request.files()}
         alert = alerts.create(hive, who, request.document(), files, dialect)
-        return Reply(201, hive.show(alert, who, dialect))
+        shown = hive.show(alert, who, dialect)
+        if dialect == 1:  # the answer to a creation does not say that the observables updated the alert
+            shown = {name: value for name, value in shown.items() if name not in ("_updatedBy", "_updatedAt")}
+        return Reply(201, shown)
 
     return handle
 
@@ -77,7 +80,7 @@ def _merge_many(dialect: int) -> Handler:
 
 def _import(hive: Hive, who: Account, request: Request) -> Reply:
     case = hive.get("Case", request.slot("case"), who)
-    alerts.bring(hive, who, _alert(hive, who, request), case)
+    alerts.bring_in(hive, who, _alert(hive, who, request), case)
     return Reply(200, hive.show(hive.get("Case", case.id, who), who))
 
 
@@ -99,14 +102,6 @@ def _delete_many(hive: Hive, who: Account, request: Request) -> Reply:
     for identity in request.document().get("ids", []):
         alerts.delete(hive, who, hive.get("Alert", str(identity), who))
     return NOTHING
-
-
-def _similar_observables(hive: Hive, who: Account, request: Request) -> Reply:
-    alert = _alert(hive, who, request)
-    known = {(one["dataType"], one.get("data")) for one in hive.store.children(alert.id, "Observable")}
-    other = hive.store.children(request.slot("other"), "Observable")
-    shared = [one for one in other if hive.visible(one, who) and (one["dataType"], one.get("data")) in known]
-    return Reply(200, [hive.show(one, who) for one in shared])
 
 
 def routes(version: int) -> list[Route[Handler]]:
@@ -138,7 +133,6 @@ def _only_5(bring: str) -> list[Route[Handler]]:
         Route("POST", "/api/v1/alert/{id}/merge/{case}", _merge(1), bring),
         Route("POST", "/api/v1/alert/merge/_bulk", _merge_many(1), bring),
         Route("POST", "/api/v1/alert/{id}/import/{case}", _import, bring),
-        Route("GET", "/api/v1/alert/{id}/similar/{other}/observables", _similar_observables),
     ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from playbook_service.lab.exchange import ApiError, bad_request, forbidden
-from playbook_service.lab.hive import cases, customfields, notes, observables, templates
+from playbook_service.lab.hive import cases, customfields, notes, observables
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.entity import Entity
 from playbook_service.lab.hive.form import BODY, PAP, SEVERITY, TAGS, TEXT, Field, Table, read, tlp, with_tags
@@ -37,7 +37,6 @@ def create(hive: Hive, who: Account, document: Mapping[str, Any], files: Mapping
     if hive.store.by_key("Alert", key) is not None:
         name = ":".join(key[1:])
         raise ApiError(400, "CreateError", f"Alert {name} already exist in organisation {who.organisation}")
-    templates.find(hive, who, fields.get("caseTemplate"))
     fields |= _opening(hive, fields.get("status"))
     named = "customFieldValue" if hive.version == 4 and dialect == 1 else "customFields"
     fields["customFields"] = customfields.numbered(customfields.given(hive, document.get(named)))
@@ -193,6 +192,13 @@ def bring(hive: Hive, who: Account, alert: Entity, case: Entity) -> None:
     """Copy an alert's observables and procedures into a case; in version 4 nobody is told."""
     observables.copy_all(hive, who, alert, case, quiet=hive.version == 4)
     notes.copy_procedures(hive, who, alert, case)
+
+
+def bring_in(hive: Hive, who: Account, alert: Entity, case: Entity) -> None:
+    """Import only the observables and procedures of an alert into a case; the case itself is left as it is."""
+    _imported(hive, who, alert, case)
+    hive.audit("update", alert, who, {"caseId": case.id}, main=False, root=case.id, context=case.id)
+    bring(hive, who, alert, case)
 
 
 def delete(hive: Hive, who: Account, alert: Entity) -> None:

@@ -9,6 +9,7 @@ from playbook_service.lab.hive import (
     connector_api,
     customfields,
     flow,
+    links,
     notes,
     notifier,
     observables,
@@ -22,7 +23,8 @@ from playbook_service.lab.hive.service import Handler
 from playbook_service.lab.route import Route
 
 _MODULES = (
-    status, people, alert_api, case_api, observables, tasks, notes, attachments, customfields, templates, query, flow,
+    status, people, alert_api, case_api, links,
+    observables, tasks, notes, attachments, customfields, templates, query, flow,
     notifier, connector_api,
 )  # fmt: skip
 

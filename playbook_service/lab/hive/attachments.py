@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import zipfile
 
 from playbook_service.lab.exchange import NOTHING, Reply, Request, bad_request, not_found
 from playbook_service.lab.hive.account import Account
@@ -35,14 +37,15 @@ def body(hive: Hive, attachment: Entity) -> Part:
 
 def _add(kind: str) -> Handler:
     def handle(hive: Hive, who: Account, request: Request) -> Reply:
-        parent = hive.get(kind, request.slot("id"), who)
+        parent = hive.get(kind, request.slots.get("id", who.organisation), who)
         files = request.files("attachments", "attachment")
         if not files:
             raise bad_request("No file was sent")
         made = [keep(hive, part, who, parent) for part in files]
         for one in made:
             hive.created(one, who)
-        hive.touch(parent, who)
+        if kind in ("Case", "Alert"):
+            hive.touch(parent, who)
         return Reply(201, {"attachments": [hive.view1.draw(one) for one in made]})
 
     return handle
@@ -50,7 +53,8 @@ def _add(kind: str) -> Handler:
 
 def _found(hive: Hive, who: Account, request: Request) -> Entity:
     wanted = request.slot("attachment")
-    parent = hive.store.find(request.slot("id"))
+    name = request.slots.get("id")
+    parent = hive.store.by_key("Organisation", (who.organisation,)) if name is None else hive.store.find(name)
     for one in hive.store.all("Attachment"):
         inside = parent is not None and (one.parent == parent.id or parent.get("attachment") == one.id)
         if wanted in (one.id, one["digest"]) and inside and hive.visible(one, who):
@@ -60,8 +64,18 @@ def _found(hive: Hive, who: Account, request: Request) -> Entity:
 
 def _download(hive: Hive, who: Account, request: Request) -> Reply:
     part = body(hive, _found(hive, who, request))
+    if (request.option("asZip") or "").lower() == "true":
+        return Reply(200, _zipped(part), kind="application/zip")
     name = {"Content-Disposition": f'attachment; filename="{part.filename}"'}
     return Reply(200, part.body, name, kind="application/octet-stream")
+
+
+def _zipped(part: Part) -> bytes:
+    """The file in a ZIP archive; TheHive encrypts it with the password `malware`, which Python's own library cannot."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(part.filename or "file", part.body)
+    return buffer.getvalue()
 
 
 def _drop(hive: Hive, who: Account, request: Request) -> Reply:
@@ -77,7 +91,14 @@ def routes(version: int) -> list[Route[Handler]]:
         Route("POST", "/api/v1/log/{id}/attachments", _add("Log"), "manageTask"),
         Route("DELETE", "/api/v1/log/{id}/attachments/{attachment}", _drop, "manageTask"),
     ]
-    for kind in ("Case", "Alert") if version == 5 else ():
+    if version == 4:
+        return table
+    table += [
+        Route("POST", "/api/v1/attachment", _add("Organisation"), "manageConfig"),
+        Route("GET", "/api/v1/attachment/{attachment}/download", _download),
+        Route("DELETE", "/api/v1/attachment/{attachment}", _drop, "manageConfig"),
+    ]
+    for kind in ("Case", "Alert"):
         base, right = f"/api/v1/{kind.lower()}/{{id}}", f"manage{kind}/update"
         table += [
             Route("POST", f"{base}/attachments", _add(kind), right),

@@ -97,32 +97,6 @@ def _unlink_alert(hive: Hive, who: Account, request: Request) -> Reply:
     return NOTHING
 
 
-def _linked(hive: Hive, who: Account, request: Request) -> Reply:
-    case = _case(hive, who, request)
-    mine = {(one["dataType"], one.get("data")): one for one in hive.store.children(case.id, "Observable")}
-    found = []
-    for other in hive.store.all("Case"):
-        if other.id == case.id or not hive.visible(other, who):
-            continue
-        shared = [
-            one for one in hive.store.children(other.id, "Observable") if (one["dataType"], one.get("data")) in mine
-        ]
-        if shared:
-            linked = [hive.show(one, who) for one in shared]
-            found.append({**hive.show(other, who), "linksCount": len(shared), "linkedWith": linked})
-    return Reply(200, found)
-
-
-def _shares(hive: Hive, who: Account, request: Request) -> Reply:
-    case = _case(hive, who, request)
-    share = {
-        "_id": f"{case.id}0", "_type": "Share", "_createdBy": case.created_by, "_createdAt": case.created_at,
-        "caseId": case.id, "profileName": "org-admin", "organisationName": case.organisation, "owner": True,
-        "taskRule": "manual", "observableRule": "manual",
-    }  # fmt: skip
-    return Reply(200, [share])
-
-
 def routes(version: int) -> list[Route[Handler]]:
     """The calls of this module."""
     change = "manageCase/update"
@@ -134,8 +108,6 @@ def routes(version: int) -> list[Route[Handler]]:
             Route("GET", f"{base}/{{id}}", _get(dialect)),
             Route("PATCH", f"{base}/{{id}}", _update(dialect), change),
             Route("DELETE", f"{base}/{{id}}", _delete, "manageCase/delete"),
-            Route("GET", f"{base}/{{id}}/links", _linked),
-            Route("GET", f"{base}/{{id}}/shares", _shares),
             Route("POST", f"{base}/_merge/{{ids}}", _merge, "manageCase/merge"),
         ]
     if version == 5:

@@ -34,8 +34,11 @@ def add_user(hive: Hive, who: Account, document: Mapping[str, Any]) -> Entity:
     profile = str(document.get("profile") or "")
     _check_place(hive, who, organisation, profile)
     login = fields["login"].lower()
-    if hive.store.by_key("User", (login,)) is not None:
-        raise bad_request(f"User {login} already exists")
+    present = hive.store.by_key("User", (login,))
+    if present is not None:
+        if hive.version == 4:
+            raise bad_request(f"User {login} already exists")
+        return present  # version 5 answers with the user there is
     fields |= {"login": login, "organisations": [{"organisation": organisation, "profile": profile}]}
     fields["defaultOrganisation"] = organisation
     if document.get("password") and fields["type"] != "Service":
@@ -48,7 +51,9 @@ def _check_place(hive: Hive, who: Account, organisation: str, profile: str) -> N
         raise not_found(f"Organisation {organisation} not found")
     if hive.store.by_key("Profile", (profile,)) is None:
         raise not_found(f"Profile {profile} not found")
-    if who.organisation not in (ADMIN_ORGANISATION, organisation):
+    user = hive.store.by_key("User", (who.login,))
+    places = {who.organisation} | {one["organisation"] for one in (user.get("organisations", []) if user else [])}
+    if not places & {ADMIN_ORGANISATION, organisation}:
         raise forbidden()
 
 
@@ -105,6 +110,8 @@ def _delete_user(hive: Hive, who: Account, request: Request) -> Reply:
     user = _user(hive, who, request)
     place = request.option("organisation") or who.organisation
     left = [one for one in user.get("organisations", []) if one["organisation"] != place]
+    if request.option("organisation") is None and who.organisation == ADMIN_ORGANISATION:
+        left = []
     if left:
         hive.change(user, {"organisations": left, "defaultOrganisation": left[0]["organisation"]}, who)
     else:
@@ -118,14 +125,9 @@ def _set_organisations(hive: Hive, who: Account, request: Request) -> Reply:
     for one in given:
         _check_place(hive, who, str(one.get("organisation")), str(one.get("profile")))
     kept = [{"organisation": one["organisation"], "profile": one["profile"]} for one in given]
-    default = next((one["organisation"] for one in given if one.get("default")), None)
-    hive.change(
-        user,
-        {"organisations": kept, "defaultOrganisation": default or (kept[0]["organisation"] if kept else None)},
-        who,
-    )
-    shown = [{**one, "default": one["organisation"] == default} for one in kept]
-    return Reply(200, {"organisations": shown})
+    default = next((one["organisation"] for one in [*(one for one in given if one.get("default")), *kept]), None)
+    hive.change(user, {"organisations": kept, "defaultOrganisation": default}, who)
+    return Reply(200, {"organisations": [{**one, "default": one["organisation"] == default} for one in kept]})
 
 
 def _set_password(hive: Hive, who: Account, request: Request) -> Reply:

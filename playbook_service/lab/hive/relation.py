@@ -113,6 +113,8 @@ def _related_case(hive: Hive, entity: Entity, who: Account) -> Any:
 
 
 def _links(hive: Hive, entity: Entity, who: Account) -> Any:
+    if entity.kind == "Case":
+        return {"caseLinks": entity.get("caseLinks", []), "externalLinks": entity.get("externalLinks", [])}
     for kind in ("Case", "Alert"):
         found = hive.above(entity, kind)
         if found is not None:

@@ -7,6 +7,8 @@ from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.service import VERSIONS, Handler, Hive
 from playbook_service.lab.route import Route
 
+_FAR = 10 * 365 * 86_400_000  # ms
+
 
 def _public(hive: Hive, who: Account, request: Request) -> Reply:
     return Reply(200, {"version": VERSIONS[hive.version], "sso": False, "ssoProviders": [], "imports": []})
@@ -27,6 +29,12 @@ def _status(hive: Hive, who: Account, request: Request) -> Reply:
     return Reply(200, {**shown, "license": {"type": "community", "isValid": True}})
 
 
+def _license(hive: Hive, who: Account, request: Request) -> Reply:
+    never = hive.now() + _FAR
+    term = {"type": "community", "expiresAt": never, "isValid": True}
+    return Reply(200, {"current": term, "fallback": term})
+
+
 def _health(hive: Hive, who: Account, request: Request) -> Reply:
     return Reply(200, "Ok")
 
@@ -44,4 +52,5 @@ def routes(version: int) -> list[Route[Handler]]:
         Route("GET", "/api/v1/status", _status, free=True),
         Route("GET", "/api/status", _status, public=True),
         Route("GET", "/api/health", _health, public=True),
+        Route("GET", "/api/v1/license/current", _license),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from playbook_service.lab.exchange import NOTHING, Reply, Request, bad_request
@@ -57,7 +58,8 @@ def _update(hive: Hive, who: Account, request: Request) -> Reply:
     document = request.document()
     template = hive.get("CaseTemplate", request.slot("id"), who)
     fields = read(_table(hive.version), document, hive.now(), partial=True)
-    fields.pop("name", None)
+    if fields.get("name"):
+        template = hive.store.put(replace(template, key=(who.organisation, fields["name"])))
     if "customFields" in document:
         fields["customFields"] = customfields.numbered(customfields.given(hive, document["customFields"]))
     hive.change(template, fields, who)
@@ -76,8 +78,7 @@ def _delete(hive: Hive, who: Account, request: Request) -> Reply:
 def _link_pages(hive: Hive, who: Account, request: Request) -> Reply:
     template = hive.get("CaseTemplate", request.slot("id"), who)
     for identity in request.document().get("pageTemplateIds", []):
-        page = hive.get("PageTemplate", str(identity), who)
-        hive.make("PageTemplate", page.fields, who, parent=template)
+        hive.store.put(replace(hive.get("PageTemplate", str(identity), who), parent=template.id))
     return NOTHING
 
 

@@ -29,6 +29,7 @@ _PLAIN = {
     "AlertStatus": ("value", "stage", "order", "colour", "visibility"),
     "AnalyzerTemplate": ("analyzerId", "content"),
 }
+_OPEN = {"_kind": "OrganisationAccessKind"}
 _WITHOUT_EXTRA = ("ObservableType", "Profile", "CustomEvent", "CaseStatus", "AlertStatus", "AnalyzerTemplate")
 
 
@@ -113,7 +114,7 @@ class View1:
         if self._version == 4:
             return shown | {"extraData": {}}
         shown |= {"userPermissions": [], "extraData": {}} | _chosen(entity, ("caseTemplate",))
-        shown |= _chosen(entity, _CASE_DATES) | self._labels(entity) | {"access": {"_kind": "OrganisationAccessKind"}}
+        shown |= _chosen(entity, _CASE_DATES) | self._labels(entity) | {"access": entity.get("access", _OPEN)}
         shown |= case_times(entity)
         return shown if bare else shown | {"customFieldValues": self.custom_values(entity)}
 
