@@ -67,11 +67,12 @@ def _free_text(collector: Collector, log: str, source: Source) -> None:
 class Collector:
     """Keeps each value once, with the strongest role it plays, and leaves the reporting host out."""
 
-    __slots__ = ("_asset", "_found", "_left", "_long", "said")
+    __slots__ = ("_alert", "_asset", "_found", "_left", "_long", "said")
 
     def __init__(self, alert: Alert):
         self._found: dict[tuple[str, str], tuple[Found, str, str]] = {}
-        self._asset = _asset(alert)
+        self._alert = alert
+        self._asset: frozenset[str] | None = None
         self._left = 0
         self._long: set[str] = set()
         self.said: list[str] = []
@@ -97,12 +98,17 @@ class Collector:
         if known is not None:
             if STRENGTH[role] < STRENGTH[known[1]]:
                 self._found[key] = (found, role, path)
-        elif found.data.lower() in self._asset and found.data_type in _HOSTS:
+        elif found.data_type in _HOSTS and self._is_asset(found.data):
             return
         elif len(self._found) >= MOST:
             self._left += 1
         else:
             self._found[key] = (found, role, path)
+
+    def _is_asset(self, data: str) -> bool:
+        if self._asset is None:
+            self._asset = _asset(self._alert)
+        return data.lower() in self._asset
 
     def observables(self) -> list[Observable]:
         """What was kept, in the order in which it was first seen."""

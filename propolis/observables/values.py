@@ -81,14 +81,13 @@ def _bracketed(text: str) -> str:
     return host if found and (not port or (port[0] == ":" and port[1:].isdecimal())) else ""
 
 
+_IPV4 = lazy(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\Z")
+
+
 def _ipv4(text: str) -> str | None:
-    parts = text.split(".")
-    if len(parts) != 4 or not text.isascii():
+    if _IPV4.match(text) is None:
         return None
-    for part in parts:
-        if not part.isdecimal() or len(part) > 3 or (part[0] == "0" and len(part) > 1) or int(part) > 255:
-            return None
-    head = int(parts[0])
+    head = int(text.partition(".")[0])
     return text if 1 <= head <= 239 and head != 127 else None
 
 
