@@ -95,12 +95,13 @@ def run(arguments: argparse.Namespace, clock: Clock | None = None) -> int:
     Raises ConfigurationError (exit code 2) for what is wrong with the arguments or the files they name.
     """
     clock = clock or SystemClock()
-    name = _input(arguments)
+    file = _input(arguments)
+    name = "bundled samples" if arguments.samples else file
     side: list[Faults] = []
     setup = _setup(arguments, side)
     period = _period(arguments, clock)
     faults = Faults(name)
-    with _opened(name) as stream, _output(arguments) as target:
+    with _opened(file) as stream, _output(arguments) as target:
         writer = Writer(target, arguments.limit) if arguments.format == "json" else None
         if writer:
             writer.begin(setup, name)
