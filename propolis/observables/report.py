@@ -6,7 +6,7 @@ from typing import Any
 
 from propolis.alert import Alert
 from propolis.alert.severity import Severity, assess
-from propolis.observables.model import Extraction, Observable
+from propolis.observables.model import STRENGTH, Extraction, Observable
 
 COMPLIANCE = ("pci_dss", "gdpr", "hipaa", "nist_800_53", "tsc", "gpg13")
 LONGEST = 4096  # characters of an observable's data that TheHive stores (a text field of its index)
@@ -59,7 +59,7 @@ def _counts(observables: list[Observable]) -> dict[str, int]:
 
 
 def keep(extraction: Extraction, *, internal: bool, data_types: list[str]) -> Extraction:
-    """The observables that are wanted and that TheHive can store; what is left out for its size is said."""
+    """The observables that are wanted and that TheHive can store, the strongest parts first; what is too long is said."""
     kept, notes = [], list(extraction.notes)
     for observable in extraction.observables:
         if (data_types and observable.data_type not in data_types) or (not internal and "internal" in observable.tags):
@@ -68,7 +68,7 @@ def keep(extraction: Extraction, *, internal: bool, data_types: list[str]) -> Ex
             notes.append(f"The {observable.data_type} at {observable.path} is longer than {LONGEST} and was left out.")
         else:
             kept.append(observable)
-    return Extraction(kept, notes)
+    return Extraction(sorted(kept, key=lambda seen: STRENGTH[seen.role]), notes)
 
 
 def artifacts(observables: list[Observable], auto_import: bool) -> list[dict[str, Any]]:
