@@ -211,7 +211,7 @@ def _explained(error: HttpError, role: str, does: str) -> HttpError:
     texts = {
         401: "Cortex refused the account's API key (401): renew or correct it (cortex_key).",
         403: f"Cortex refused to let the account {does} (403): give it the role `{role}` in its organisation.",
-        429: f"Cortex refused to {does} (429): the worker's own rate limit is reached; wait, or raise it there.",
+        429: f"Cortex refused to {does} (429): the worker's rate limit is reached; wait, or raise it there.",
         520: "Cortex' database is not initialised yet (520): open Cortex in a browser and let it create it.",
     }
     text = texts.get(error.status or 0)

@@ -177,7 +177,7 @@ def test_a_run_whose_answer_was_lost_is_in_doubt_and_not_repeated(server: Script
     [
         (401, "Cortex refused the account's API key (401): renew or correct it (cortex_key)."),
         (403, "Cortex refused to let the account start workers (403): give it the role `analyze` in its organisation."),
-        (429, "Cortex refused to start workers (429): the worker's own rate limit is reached; wait, or raise it there."),
+        (429, "Cortex refused to start workers (429): the worker's rate limit is reached; wait, or raise it there."),
         (520, "Cortex' database is not initialised yet (520): open Cortex in a browser and let it create it."),
     ],
 )  # fmt: skip

@@ -196,7 +196,7 @@ def test_a_tag_that_never_stays_is_not_passed_over_in_silence(server: Script, hi
     assert len(server.calls("PATCH /api/alert/~1")) == 3
 
 
-# into a case ----------------------------------------------------------------------------------------------------------
+# into a case --------------------------------------------------------------------------------------------------------
 
 
 def imported(server: Script) -> None:
