@@ -12,7 +12,7 @@ from playbook_service.replay.guard import ACT, ASK, OUTCOMES, STOPPED, Judged
 from playbook_service.replay.run import Result
 from playbook_service.replay.style import CSS, POLICY
 from playbook_service.replay.summary import ALONE, DISPOSITIONS, SUPPRESSED, Row
-from playbook_service.replay.words import SEVERITIES, acting, answer, clock, count, listed, span, spoke
+from playbook_service.replay.words import SEVERITIES, acting, answer, clock, count, listed, span, spoke, two_digits
 from propolis.duration import duration_text
 from propolis.verdict.ledger import Line
 
@@ -136,15 +136,10 @@ def _because(row: Row) -> str:
     parts = [f"playbook {escape(listed(row.playbooks))}"]
     if numbers:
         families = count(int(numbers["families"]), "family", "families")
-        parts.append(f"score {_two(numbers['score'])}, {families}, coverage {_two(numbers['coverage'])}")
+        parts.append(f"score {two_digits(numbers['score'])}, {families}, coverage {two_digits(numbers['coverage'])}")
     if row.judged.why:
         parts.append(escape(row.judged.why))
     return "; ".join(parts)
-
-
-def _two(value: float) -> str:
-    """Two digits, cut and not rounded: .949 must not read as .95."""
-    return f"{int(value * 100 + 1e-9) / 100:.2f}"
 
 
 def _chip(kind: str, text: str = "") -> str:
@@ -209,8 +204,8 @@ def _ledger(seen: Seen) -> str:
     spoken = [line for line in verdict.lines if line.level]
     missing = [f"{line.source} ({line.reason})" for line in verdict.lines if not line.level]
     facts = (
-        f"score {_two(verdict.score)} \u00b7 {count(verdict.families, 'family', 'families')} \u00b7 "
-        f"coverage {_two(verdict.tally.coverage)} \u00b7 conflict {_two(verdict.tally.conflict)}"
+        f"score {two_digits(verdict.score)} \u00b7 {count(verdict.families, 'family', 'families')} \u00b7 "
+        f"coverage {two_digits(verdict.tally.coverage)} \u00b7 conflict {two_digits(verdict.tally.conflict)}"
     )
     notes = [f"Missing: {', '.join(missing)}."] if missing else []
     notes += [f"Veto: {reason}." for reason in verdict.tally.veto]

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from playbook_service.replay.guard import ACT, ASK, STOPPED
 from playbook_service.replay.run import Result
 from playbook_service.replay.summary import ALONE, DISPOSITIONS, SUPPRESSED, Row
-from playbook_service.replay.words import SEVERITIES, acting, answer, clock, count, span, spoke
+from playbook_service.replay.words import SEVERITIES, acting, answer, clock, count, same_day, span, spoke, two_digits
 
 COLOURS = {ACT: "31;1", ASK: "33;1", STOPPED: "35;1", SUPPRESSED: "36", ALONE: "2", "head": "1", "dim": "2"}
 NARROWEST, WIDEST = 60, 160
 GAP = "  "
+_LEAST_TEXT = 14  # characters that a column of sentences keeps before others give way
 
 
 class Paper:
@@ -51,9 +52,10 @@ def plain(text: str) -> str:
 
 
 def _fit(widths: list[int], total: int) -> list[int]:
-    """Narrow the widest columns, the last one first, until they fit."""
+    """Narrow the columns until they fit: the last one first, which holds sentences, then the widest."""
     widths = list(widths)
     room = total - len(GAP) * (len(widths) - 1)
+    widths[-1] = min(widths[-1], max(_LEAST_TEXT, room - sum(widths[:-1])))
     while sum(widths) > room:
         widest = max(range(len(widths)), key=lambda index: (widths[index], index))
         if widths[widest] <= 4:
@@ -123,17 +125,14 @@ def _containment(row: Row) -> tuple[str, ...]:
 
 
 def because(row: Row) -> str:
-    """Why, in a few words: the guardrail's rule, or the playbooks and the verdict's numbers."""
+    """Why, in a few words: the guardrail's rule, or the verdict's numbers, and the playbooks."""
     names = ", ".join(row.playbooks)
     numbers = dict(row.judged.decision.numbers)
-    score = (
-        f", score {int(numbers['score'] * 100) / 100:.2f}, {count(numbers['families'], 'family', 'families')}"
-        if numbers
-        else ""
-    )
     if row.judged.outcome == STOPPED:
-        return f"{row.judged.rule} [{names}{score}]"
-    return f"{names}{score}"
+        return f"{row.judged.rule} ({names})"
+    if not numbers:
+        return names
+    return f"score {two_digits(numbers['score'])}, {count(numbers['families'], 'family', 'families')}: {names}"
 
 
 def _cases(result: Result, paper: Paper, limit: int) -> Iterator[str]:
@@ -141,11 +140,12 @@ def _cases(result: Result, paper: Paper, limit: int) -> Iterator[str]:
     if not cases:
         return
     yield _title(paper, "Cases", min(limit, len(cases)), result.summary.case_count)
+    form = "%H:%M" if same_day(result.summary.first, result.summary.last) else "%m-%d %H:%M"
     heads = ("case", "outcome", "severity", "alerts", "from", "agent", "source", "title")
     rows = [
         (
             f"#{case.number}", case.outcome, SEVERITIES[case.severity] + "!" * case.flagged, f"{case.alerts:,}",
-            clock(case.opened, "%m-%d %H:%M"), case.agent, case.source or "-", case.title,
+            clock(case.opened, form), case.agent, case.source or "-", case.title,
         )
         for case in cases[:limit]
     ]  # fmt: skip

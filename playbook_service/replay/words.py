@@ -45,6 +45,11 @@ def span(seconds: int, *, permanent: bool = False) -> str:
     return f"{hours:.0f} h" if hours == int(hours) and hours <= 72 else duration_text(seconds)
 
 
+def two_digits(value: float) -> str:
+    """Cut and not rounded: .949 must not read as .95, nor .996 as certainty."""
+    return f"{int(value * 100 + 1e-9) / 100:.2f}"
+
+
 def acting(responder: str) -> str:
     """`block`, for people."""
     return ACTS.get(responder, (responder, "", ""))[0]
@@ -70,7 +75,7 @@ def _outside(result: Result) -> str:
 
 def _came_in(result: Result) -> str:
     summary = result.summary
-    end = "%H:%M" if _same_day(summary.first, summary.last) else "%Y-%m-%d %H:%M"
+    end = "%H:%M" if same_day(summary.first, summary.last) else "%Y-%m-%d %H:%M"
     when = f"{clock(summary.first)} to {clock(summary.last, end)} UTC"
     return (
         f"{count(summary.alerts, 'alert')} from {count(len(summary.sources), 'log source')} and "
@@ -78,16 +83,17 @@ def _came_in(result: Result) -> str:
     )
 
 
-def _same_day(one: float | None, other: float | None) -> bool:
+def same_day(one: float | None, other: float | None) -> bool:
+    """Do both lie on one day, UTC?"""
     return one is not None and other is not None and one // 86_400 == other // 86_400
 
 
 def _done(rows: list[Row]) -> str:
     if not rows:
-        return "Would contain nothing on its own."
+        return "Would contain nothing without asking."
     longest = max(row.judged.decision.seconds for row in rows)
     lasting = f", for {span(longest)} at most" if longest else ""
-    return f"Would {_what(rows)} on its own{lasting}: {_names(rows)}."
+    return f"Would {_what(rows)} without asking{lasting}: {_names(rows)}."
 
 
 def _asked(rows: list[Row]) -> str:
