@@ -136,7 +136,7 @@ WORK = {"replay": replay, "baseline": baseline, "reading": reading}
 
 
 def measure(what: str, count: int, *, fresh: bool) -> None:
-    """In a process of its own: one line of JSON with seconds of CPU time (others are on the machine) and peak memory."""
+    """In a process of its own: one line of JSON with seconds of CPU time (others use the machine) and peak memory."""
     began = time.process_time()
     assert WORK[what](Stream(count, fresh=fresh)) == count
     seconds = time.process_time() - began
