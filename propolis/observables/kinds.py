@@ -163,33 +163,30 @@ def program(text: str) -> Iterable[Found]:
     return (Found("filename", value),)
 
 
+_DEFENDER_FILES = frozenset(
+    ("file", "containerfile", "process", "startup", "internalbehavior", "amsi", "driver", "taskscheduler")
+)
+
+
 def files(text: str) -> Iterable[Found]:
     """Defender's `file:_C:\\evil.exe; containerfile:_C:\\evil.zip; webfile:_C:\\x|http://host/x|pid:1`."""
     found: list[Found] = []
-    for part in re.split(r";\s*(?=[A-Za-z]+:_)", text):
-        label, marked, value = part.strip().partition(":_")
-        if not marked:
-            found.extend(file(part.rstrip(";")))
-        elif label == "CmdLine":
-            from propolis.observables.texts.command import windows_command
-
-            found.extend(windows_command(value))
-        elif label == "webfile":
-            found.extend(seen for piece in value.split("|") for seen in (url(piece) or _path_only(piece)))
-        elif label in ("regkey", "regkeyvalue", "runkey"):
-            found.extend(key(value.partition("\\\\")[0] and value))
-        elif label in (
-            "file",
-            "containerfile",
-            "process",
-            "startup",
-            "internalbehavior",
-            "amsi",
-            "driver",
-            "taskscheduler",
-        ):
-            found.extend(file(value.partition("->")[0].rstrip(";")) if _path_only(value) else ())
+    for resource in re.split(r";\s*(?=[A-Za-z]+:_)", text):
+        label, marked, value = resource.strip().partition(":_")
+        found.extend(_resource(label, value) if marked else file(resource.rstrip(";")))
     return found
+
+
+def _resource(label: str, value: str) -> Iterable[Found]:
+    if label == "webfile":
+        return [seen for piece in value.split("|") for seen in (url(piece) or _path_only(piece))]
+    if label == "CmdLine":
+        from propolis.observables.texts.command import windows_command
+
+        return windows_command(value)
+    if label in ("regkey", "regkeyvalue", "runkey"):
+        return key(value)
+    return _path_only(value.partition("->")[0].rstrip(";")) if label in _DEFENDER_FILES else ()
 
 
 def _path_only(text: str) -> Iterable[Found]:

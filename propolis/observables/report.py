@@ -59,7 +59,7 @@ def _counts(observables: list[Observable]) -> dict[str, int]:
 
 
 def keep(extraction: Extraction, *, internal: bool, data_types: list[str]) -> Extraction:
-    """The observables that are wanted and that TheHive can store, the strongest parts first; what is too long is said."""
+    """The observables that are wanted and can be stored, the strongest parts first; what is too long is said."""
     kept, notes = [], list(extraction.notes)
     for observable in extraction.observables:
         if (data_types and observable.data_type not in data_types) or (not internal and "internal" in observable.tags):

@@ -99,7 +99,7 @@ def test_the_alert_nested_in_feedback_is_not_reported_again() -> None:
 
 
 def test_too_many_observables_are_cut_and_it_is_said() -> None:
-    addresses = [f"11.{number >> 16}.{number >> 8 & 255}.{number & 255}" for number in range(MOST + 500)]
+    addresses = [f"2001:db8::1:{number:x}" for number in range(MOST + 500)]
     extraction = extract_all(_alert({"event_type": "dns", "src_ip": addresses}))
     assert len(extraction.observables) == MOST
     assert extraction.notes == [f"More than {MOST} observables: 500 further findings were left out."]

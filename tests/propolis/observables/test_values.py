@@ -200,7 +200,7 @@ def test_a_link_of_a_vendor_is_a_reference(link: str) -> None:
 
 
 def test_a_host_that_only_begins_like_a_vendor_is_no_reference() -> None:
-    assert not values.is_reference("https://d.docs.live.net/8BF0")
+    assert not values.is_reference("https://d.docs.example.net/8BF0")
     assert not values.is_reference("https://virustotal.com.example.net/")
 
 
