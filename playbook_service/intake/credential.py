@@ -64,11 +64,19 @@ def presented(authorization: str) -> str:
     if scheme.lower() == "bearer":
         return rest.strip()
     if scheme.lower() == "basic":
-        try:
-            return base64.b64decode(rest.strip(), validate=True).decode("utf-8", "replace").partition(":")[2]
-        except (binascii.Error, ValueError):
-            return ""
+        return basic_pair(authorization).partition(":")[2]
     return authorization.strip()
+
+
+def basic_pair(authorization: str) -> str:
+    """`user:password` of a Basic Authorization header, or the empty string."""
+    scheme, _, rest = authorization.strip().partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(rest.strip(), validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return ""
 
 
 def _fingerprint(secret: str) -> bytes:

@@ -58,6 +58,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("cortex_url", "url", "", "Address of Cortex; optional, makes the service notice finished jobs sooner."),
     Setting("cortex_key", "text", "", "API key of a Cortex user with the role read.", secret=True),
     Setting("cortex_ca_file", "path", "", "CA certificates to check Cortex against; empty: the system's."),
+    Setting("feed_listen", "address", ("", 0), "Where block lists are published, host:port; unset: nowhere."),
+    Setting("feeds", "texts", ("blocklist:ip",), "The block lists, `name:kind` each; a kind is ip, domain or url."),
+    Setting("feed_token", "texts", (), "Secret of whoever changes block lists through the API.", secret=True),
+    Setting(
+        "feed_readers", "texts", (), "Who may read block lists, `user:password` each; unset: this machine.", secret=True
+    ),
+    Setting("feed_limit", "count", 50_000, "Entries in one block list at most."),
+    Setting("feed_change", "count", 50, "Percent of a block list that may come or go at once without being accepted."),
     Setting(
         "body_limit", "size", 1024 * 1024, "Largest body a hook accepts, in bytes (k and M may follow the number)."
     ),

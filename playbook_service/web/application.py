@@ -17,7 +17,7 @@ _ALWAYS = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"),
 
 
 class Route(NamedTuple):
-    """`Route("PUT", "/api/v1/blocklist/{name}/{entry}", handler)`; a variable part is one segment."""
+    """`Route("PUT", "/api/v1/blocklist/{name}/{entry*}", handler)`: a variable part is one segment, with a star all."""
 
     method: str
     path: str
@@ -69,10 +69,12 @@ class Application:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    parts = re.split(r"\{(\w+)\}", path)
-    return re.compile(
-        "".join(f"(?P<{part}>[^/]+)" if number % 2 else re.escape(part) for number, part in enumerate(parts))
-    )
+    parts = re.split(r"\{(\w+\*?)\}", path)
+    return re.compile("".join(_part(part) if number % 2 else re.escape(part) for number, part in enumerate(parts)))
+
+
+def _part(name: str) -> str:
+    return f"(?P<{name[:-1]}>.+)" if name.endswith("*") else f"(?P<{name}>[^/]+)"
 
 
 def _printable(text: str) -> str:
