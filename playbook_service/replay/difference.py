@@ -53,7 +53,9 @@ def _said(entry: Judged | None) -> tuple[str, str]:
 def _text(entry: Judged | None) -> str:
     if entry is None:
         return NOTHING
-    return entry.outcome if entry.outcome == entry.today else f"{entry.outcome} (held back: {entry.decision.capped_by})"
+    if entry.outcome == entry.today:
+        return entry.outcome
+    return f"{entry.outcome}, today {entry.today} ({entry.decision.capped_by})"
 
 
 def _change(key: tuple[str, str], one: Judged | None, other: Judged | None) -> Change:
