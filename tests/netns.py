@@ -212,6 +212,7 @@ class SshServer:
             "StrictModes no",
             "PermitRootLogin forced-commands-only",
             "PidFile none",
+            "KexAlgorithms curve25519-sha256",
         )
         config.write_text("\n".join(lines) + "\n")
         Path("/run/sshd").mkdir(exist_ok=True)

@@ -98,11 +98,11 @@ class NftBench(Bench):
             "\uff12\uff10\uff13.0.113.7",
         )
     )
-    short = 2
 
     def __init__(self, lab: FirewallLab, *, over_ssh: bool):
         self.lab = lab
         self._over_ssh = over_ssh
+        self.short = 6 if over_ssh else 3
         self._responder = load_responder("FirewallBlock", "firewall_block").FirewallBlock
         self._policy = Policy.parse(POLICY)
 

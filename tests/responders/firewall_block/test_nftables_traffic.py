@@ -31,11 +31,11 @@ def test_a_live_session_dies_and_lives_again_at_the_end(fresh: FirewallLab, benc
     session = fresh.session("peer", FW4, 7001, source=PEER4)
     bystander = fresh.session("peer", FW4, 7001, source=OTHER4)
     assert session.alive()
-    run(bench, PEER, 3)
+    run(bench, PEER, 6)
     assert not session.alive()
     assert bystander.alive()
-    wait_until(lambda: fresh.pings("peer", FW4, source=PEER4), 8, "the kernel ends the block")
-    wait_until(session.alive, 10, "the session is answered again")
+    wait_until(lambda: fresh.pings("peer", FW4, source=PEER4), 15, "the kernel ends the block")
+    wait_until(session.alive, 20, "the session is answered again")
 
 
 def test_a_session_that_the_firewall_opened_dies_too(fresh: FirewallLab, bench: NftBench) -> None:
@@ -203,7 +203,7 @@ def test_the_same_address_twice_at_once_is_one_block(fresh: FirewallLab, bench: 
 
 def test_an_ended_block_leaves_nothing_but_the_empty_table(fresh: FirewallLab, bench: NftBench) -> None:
     run(bench, PEER, 1)
-    wait_until(lambda: not look(bench, PEER).contained, 5, "the kernel ends the block")
+    wait_until(lambda: not look(bench, PEER).contained, 10, "the kernel ends the block")
     assert PEER4 not in fresh.nft("fw", "list", "ruleset")
 
 

@@ -108,7 +108,7 @@ class IsolationBench(Bench):
             "%",
         )
     )
-    short = 4
+    short = 10
     boot_id = "99999999-0000-0000-0000-000000000000"
 
     def __init__(self, lab: IsolationLab):

@@ -98,9 +98,9 @@ def test_a_service_that_the_operator_keeps_goes_on(fresh: IsolationLab, bench: I
 
 
 def test_the_kernel_opens_the_host_by_itself(fresh: IsolationLab, bench: IsolationBench) -> None:
-    run(bench, WEB, 5)
+    run(bench, WEB, 10)
     assert bench.in_force(WEB)
-    wait_until(lambda: fresh.pings("evil", HOST4), 10, "the kernel ends the isolation")
+    wait_until(lambda: fresh.pings("evil", HOST4), 20, "the kernel ends the isolation")
     assert not look(bench, WEB).contained
     assert run(bench, WEB, 60).result == "contained"
 
