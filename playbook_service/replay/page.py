@@ -328,16 +328,23 @@ def _differences(result: Result) -> Iterator[str]:
         yield '<p class="note">Nothing: both sets of playbooks decide the same for every alert.</p>'
         return
     caption = _shown(len(rows), TARGETS, "difference") + "; before is --against, after is --playbooks."
-    heads = ("Before", "After", "Action", "Target", "#Alerts", "First alert", "Why before", "Why after")
+    heads = ("Before", "After", "Action", "!Target", "#Alerts", "!First alert", "Why before", "Why after")
     cells = [
         [
-            escape(row.change.before), escape(row.change.after), escape(row.change.action),
+            _side(row.change.before), _side(row.change.after), escape(row.change.action),
             f"<code>{escape(row.change.target)}</code>", f"{row.times:,}", f"<code>{escape(row.alert)}</code>",
             escape("; ".join(row.change.why_before)), escape("; ".join(row.change.why_after)),
         ]
         for row in rows[:TARGETS]
     ]  # fmt: skip
     yield from _table(caption, heads, cells)
+
+
+def _side(text: str) -> str:
+    """One side of a difference: the outcome as a chip, what the modes leave of it as a note."""
+    outcome, _, today = text.partition(", ")
+    note = f'<br><small class="note">{escape(today)}</small>' if today else ""
+    return f"{_chip(outcome)}{note}"
 
 
 def _unread(result: Result) -> Iterator[str]:
