@@ -102,13 +102,13 @@ class Envelopes:
         shown = self._view1.draw(entity)
         parent = self._store.find(entity.parent)
         if parent is not None and parent.kind in ("Case", "Alert", "Task"):
-            shown[self._parent_name(parent)] = self._nested1(parent)
+            shown[self._parent_name(entity, parent)] = self._nested1(parent)
         return shown
 
-    def _parent_name(self, parent: Entity) -> str:
-        if self._version == 4:
-            return {"Task": "case_task", "Alert": "Alert"}.get(parent.kind, "case")
-        return parent.kind.lower()
+    def _parent_name(self, entity: Entity, parent: Entity) -> str:
+        if self._version == 4 and entity.kind == "Observable":
+            return parent.kind
+        return "case_task" if self._version == 4 and parent.kind == "Task" else parent.kind.lower()
 
     def _comment(self, entity: Entity, dialect: int) -> Document:
         parent = self._store.find(entity.parent)
@@ -126,6 +126,7 @@ class Envelopes:
         if self._version == 4 or dialect == 0:
             shown.pop("_id")
             shown.pop("_type")
+        if entity.kind == "Job":
             shown.setdefault("endDate", entity["startDate"])
         return shown
 

@@ -47,6 +47,7 @@ def add_one(
     file: Part | Entity | None = None,
     main: bool = True,
     quiet: bool = False,
+    touch: bool = True,
 ) -> Entity:
     """Put one observable into a case or alert. Raises ApiError where it is there already."""
     attachment = attachments.keep(hive, file, who, None) if isinstance(file, Part) else file
@@ -59,7 +60,8 @@ def add_one(
     whole = {**fields, "data": data, "attachment": None if attachment is None else attachment.id, "reports": {}}
     made = hive.make("Observable", whole, who, parent=parent, key=key)
     if not quiet:
-        hive.touch(parent, who)
+        if touch:
+            hive.touch(parent, who)
         hive.created(made, who, main=main)
     return made
 
@@ -120,7 +122,7 @@ def copy_all(hive: Hive, who: Account, source: Entity, case: Entity, *, quiet: b
         file = hive.store.find(one.get("attachment"))
         identity = one.get("data") if file is None else file["digest"]
         if hive.store.by_key("Observable", (case.id, one["dataType"], identity)) is None:
-            add_one(hive, who, case, fields, data=one.get("data"), file=file, quiet=quiet)
+            add_one(hive, who, case, fields, data=one.get("data"), file=file, quiet=quiet, touch=False)
 
 
 def set_tags(hive: Hive, who: Account, entity: Entity, tags: list[str], *, quiet: bool = False) -> None:

@@ -115,7 +115,7 @@ class View1:
             return shown | {"extraData": {}}
         shown |= {"userPermissions": [], "extraData": {}} | _chosen(entity, ("caseTemplate",))
         shown |= _chosen(entity, _CASE_DATES) | self._labels(entity) | {"access": entity.get("access", _OPEN)}
-        shown |= case_times(entity)
+        shown |= case_times(entity) if not bare else {}
         return shown if bare else shown | {"customFieldValues": self.custom_values(entity)}
 
     def _observable(self, entity: Entity, bare: bool) -> Document:
@@ -239,4 +239,10 @@ def case_times(entity: Entity) -> Document:
         "timeToAcknowledge": ("startDate", "inProgressDate"), "timeToResolve": ("startDate", "closedDate"),
         "handlingDuration": ("inProgressDate", "closedDate"),
     }  # fmt: skip
+    if entity.get("alertNewDate") is not None:  # made from an alert: what was done before the case counts
+        spans |= {
+            "timeToTriage": ("alertNewDate", "alertInProgressDate"),
+            "timeToQualify": ("alertNewDate", "alertImportedDate"),
+            "timeToAcknowledge": ("alertDate", "alertInProgressDate"),
+        }
     return _spans(entity, spans)
