@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +24,17 @@ class Jobs:
     def __init__(self, lab: FirewallLab, folder: Path, fixtures: Path):
         self.lab = lab
         self._folder, self._payloads = folder, fixtures / "thehive_payloads"
-        self._count = 0
+        self._numbers = itertools.count(1)
 
     def payload(self, name: str) -> dict[str, Any]:
         job: dict[str, Any] = json.loads((self._payloads / f"responder_input_{name}.json").read_text())
         return job
 
     def run(self, flavour: str, job: dict[str, Any], *, raw: bytes | None = None, **config: Any) -> Report:
-        self._count += 1
         shipped = definition("responders", "FirewallBlock", flavour)
         job["config"] = {**CONFIG, **shipped["config"], **config}
         prefix = self.lab.prefix("fw")
-        return run_job(self._folder / str(self._count), "responders", shipped, job, prefix=prefix, raw=raw)
+        return run_job(self._folder / str(next(self._numbers)), "responders", shipped, job, prefix=prefix, raw=raw)
 
     def block(self, name: str = "v5_case_artifact", **config: Any) -> Report:
         return self.run("FirewallBlock", self.payload(name), **config)
@@ -237,6 +238,15 @@ def test_parameters_shorten_and_never_choose(jobs: Jobs) -> None:
 def test_the_policys_ceiling_cuts_a_long_wish(jobs: Jobs) -> None:
     job = jobs.of("ip", ATTACKER, tags=["propolis:for=30d"])
     assert jobs.run("FirewallBlock", job).full["duration"]["seconds"] == 7 * 86400
+
+
+def test_two_jobs_at_the_same_moment_are_one_block_and_one_base(jobs: Jobs) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        reports = list(pool.map(lambda _: jobs.block(), range(2)))
+    assert {report.full["result"] for report in reports} <= {"contained", "already_contained"}
+    assert jobs.rules().count(ATTACKER) == 1
+    assert jobs.rules().count("drop") == 6
+    assert jobs.unblock().full["result"] == "released"
 
 
 @pytest.mark.daemon

@@ -172,7 +172,7 @@ def test_an_unknown_host_key_is_refused(fresh: FirewallLab, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "host", ["-oProxyCommand=touch /tmp/x", "fw -v", "fw;id", "$(id)", "fw\nfw", "user@fw", "", "fe80::1%eth0", "-"]
+    "host", ["-oProxyCommand=touch trap", "fw -v", "fw;id", "$(id)", "fw\nfw", "user@fw", "", "fe80::1%eth0", "-"]
 )
 def test_a_host_that_ssh_would_read_as_something_else_is_refused(fresh: FirewallLab, host: str) -> None:
     with pytest.raises(ConfigurationError, match="host name or address"):
