@@ -14,11 +14,12 @@ if ROOT not in Path(propolis.__file__).resolve().parents:
 
 from backends import BACKENDS
 from backends.account import parse_account
+from backends.guard import check
 
 from propolis.containment.backend import Status, Target
 from propolis.containment.responder import ContainmentResponder
 from propolis.containment.target import Wanted
-from propolis.guardrails import AccountFacts, Policy, check_account
+from propolis.guardrails import Policy
 
 USER_TYPES = ("username", "user", "account", "user-account", "mail")
 
@@ -41,24 +42,7 @@ class AccountDisable(ContainmentResponder):
 
     def guard(self, policy: Policy, target: Target, status: Status | None) -> None:
         """The never-lists, whatever the product says; and everything that the product itself holds back."""
-        check_account(policy, facts_of(target, status))
-
-
-def facts_of(target: Target, status: Status | None) -> AccountFacts:
-    """What the guardrails are told: the name that was asked for, then everything the product says of the account."""
-    asked = parse_account(target.value).spellings
-    if status is None:
-        return AccountFacts(names=asked)
-    subject = status.subject
-    return AccountFacts(
-        names=(subject.name, *subject.names, *asked),
-        ids=subject.ids,
-        groups=subject.groups,
-        roles=subject.tags,
-        is_self=subject.own,
-        is_service="service account" in subject.types,
-        privileged=subject.privileged,
-    )
+        check(policy, target, status)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from propolis.clock import ManualClock
 from propolis.containment.backend import Ambiguous, Backend, BackendError, NotFound, Status, Target, Terms
 from propolis.containment.flow import NotOurs
 from propolis.errors import ConfigurationError
-from propolis.guardrails import AccountFacts, Policy, Refused, check_account
+from propolis.guardrails import Policy, Refused
 
 pytestmark = [
     pytest.mark.daemon,
@@ -34,6 +34,7 @@ pytestmark = [
 activedirectory = load_backend("AccountDisable", "activedirectory")
 directory = load_backend("AccountDisable", "directory")
 account = load_backend("AccountDisable", "account")
+guard = load_backend("AccountDisable", "guard")
 
 POLICY = Policy.parse("accounts: {never_names: [noted]}\n")
 
@@ -162,17 +163,7 @@ class AdBench(Bench):
         self.controller.set(name, userAccountControl=lab.USERS[name].flags)
 
     def guard(self, target: Target, status: Status | None) -> None:
-        facts = AccountFacts(names=(target.value,))
-        if status is not None:
-            subject = status.subject
-            facts = AccountFacts(
-                names=subject.names,
-                ids=subject.ids,
-                groups=subject.groups,
-                is_self=subject.own,
-                privileged=subject.privileged,
-            )
-        check_account(POLICY, facts)
+        guard.check(POLICY, target, status)
 
     def canonical(self, target: Target) -> Target:
         return target._replace(value=account.parse_account(target.value).text)
@@ -316,6 +307,22 @@ def test_an_administrator_by_nested_groups_shows_every_group(bench: AdBench) -> 
     assert {"Helpers", "Seniors", "Domain Admins", "Administrators", "Domain Users"} <= set(subject.groups)
     assert subject.privileged
     assert not look(bench, aim("asmith")).subject.privileged
+
+
+def test_an_account_whose_groups_are_hidden_is_not_disabled_and_its_undo_still_works(bench: AdBench) -> None:
+    everyone_out = bench.controller.hide_groups()
+    try:
+        sentence = refused(bench, lambda: run(bench, bench.target), Refused)
+        assert "groups" in sentence
+        assert bench.controller.flags("jdoe") == 66048
+    finally:
+        everyone_out()
+    run(bench, bench.target)
+    shown_again = bench.controller.hide_groups()
+    try:
+        assert undo(bench, bench.target).result == "released"
+    finally:
+        shown_again()
 
 
 def test_the_delegated_right_ends_at_its_unit(bench: AdBench) -> None:

@@ -15,12 +15,13 @@ from workers import load_backend
 from propolis.clock import ManualClock
 from propolis.containment.backend import Ambiguous, Backend, BackendError, NotFound, Status, Target, Terms
 from propolis.errors import ConfigurationError
-from propolis.guardrails import AccountFacts, Policy, Refused, check_account
+from propolis.guardrails import Policy, Refused
 from propolis.worker.items import Items
 
 keycloak = load_backend("AccountDisable", "keycloak")
 realm = load_backend("AccountDisable", "realm")
 account = load_backend("AccountDisable", "account")
+guard = load_backend("AccountDisable", "guard")
 
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures" / "account_disable"
@@ -94,17 +95,7 @@ class KeycloakBench(HttpBench):
         self.product.user(target.value).document["enabled"] = True
 
     def guard(self, target: Target, status: Status | None) -> None:
-        names = (target.value,) if status is None else (*status.subject.names, target.value)
-        facts = AccountFacts(names=names)
-        if status is not None:
-            facts = facts._replace(
-                groups=status.subject.groups,
-                roles=status.subject.tags,
-                privileged=status.subject.privileged,
-                is_self=status.subject.own,
-                is_service="service account" in status.subject.types,
-            )
-        check_account(Policy.parse(None), facts)
+        guard.check(Policy.parse(None), target, status)
 
     def canonical(self, target: Target) -> Target:
         return target._replace(value=account.parse_account(target.value).text)
@@ -267,6 +258,12 @@ def test_where_roles_are_hidden_nobody_is_disabled(bench: KeycloakBench) -> None
     assert "view-clients" in sentence
     assert "view-realm" in sentence
     assert bench.writes() == []
+
+
+def test_an_undo_does_not_wait_for_roles_to_be_shown(bench: KeycloakBench) -> None:
+    run(bench, bench.target)
+    bench.product.hides_roles = True
+    assert undo(bench, bench.target).result == "released"
 
 
 def test_a_token_that_says_nothing_of_us_is_no_obstacle(bench: KeycloakBench) -> None:

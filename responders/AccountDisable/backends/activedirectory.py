@@ -24,7 +24,8 @@ from propolis.errors import ConfigurationError
 
 from .account import parse_account
 from .directory import AnswerLost, Changes, Directory, Entry, Outdated, Settings
-from .forest import Forest
+from .forest import Forest, Groups
+from .guard import UNSEEN
 from .note import flags_of, line_of, with_line, without_line
 from .sid import privilege, sibling, sid_text
 
@@ -91,8 +92,12 @@ class ActiveDirectory(Backend):
         contained = bool(flags & DISABLED)
         mark = line_of(note) if self.marks else ""
         seen = f"userAccountControl is {flags}, {'disabled' if contained else 'enabled'}"
+        groups = Groups() if contained else self._groups(entry)
+        seen += f"; {groups.unseen}" if groups.unseen else ""
         seen += f", with a mark of ours left in {self._attribute}" if mark and not contained else ""
-        return Status(self._subject(entry), contained, contained and bool(mark), None, mark if contained else "", seen)
+        return Status(
+            self._subject(entry, groups), contained, contained and bool(mark), None, mark if contained else "", seen
+        )
 
     def contain(self, target: Target, status: Status, terms: Terms) -> Effect:
         entry = self._again(status)
@@ -192,9 +197,12 @@ class ActiveDirectory(Backend):
             "isCriticalSystemObject", "primaryGroupID", "memberOf", *mine,
         ]  # fmt: skip
 
-    def _subject(self, entry: Entry) -> Subject:
+    def _groups(self, entry: Entry) -> Groups:
+        """Of an enabled account; of a disabled one only the undo is left to do, and no undo waits for groups."""
+        return self._forest.groups(entry, sibling(sid_text(_sid(entry)), int(entry.text("primaryGroupID") or 513)))
+
+    def _subject(self, entry: Entry, groups: Groups) -> Subject:
         sid = sid_text(_sid(entry))
-        groups = self._forest.groups(entry, sibling(sid, int(entry.text("primaryGroupID") or 513)))
         reasons = [privilege(one) for one in (sid, *groups.sids) if privilege(one)]
         names = self._forest.names(entry)
         return Subject(
@@ -203,8 +211,11 @@ class ActiveDirectory(Backend):
             names=names,
             ids=(sid,),
             groups=(*groups.names, *groups.sids),
-            types=("user",) if _flags(entry) & _NORMAL else ("machine or trust account",),
-            privileged=bool(reasons) or _administrative(entry),
+            types=(
+                "user" if _flags(entry) & _NORMAL else "machine or trust account",
+                *((UNSEEN,) if groups.unseen else ()),
+            ),
+            privileged=bool(reasons or groups.unseen) or _administrative(entry),
             own=sid in self._forest.session or self._bind_user in (entry.dn.casefold(), *map(str.casefold, names)),
         )
 

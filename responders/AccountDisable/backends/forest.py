@@ -18,9 +18,11 @@ _IN_CHAIN = "1.2.840.113556.1.4.1941"  # MS-ADTS 3.1.1.3.4.4.3, LDAP_MATCHING_RU
 class Groups(NamedTuple):
     """Groups of an account."""
 
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()
     """Account names and distinguished names."""
-    sids: tuple[str, ...]
+    sids: tuple[str, ...] = ()
+    unseen: str = ""
+    """Why they could not be read; the account then counts as an administrator's."""
 
 
 class Forest:
@@ -96,10 +98,13 @@ class Forest:
         return f"(|{principal}{account})" if name.realm.casefold() == self.dns_name.casefold() else principal
 
     def groups(self, entry: Entry, primary_sid: str) -> Groups:
-        """Every group of the account: direct, nested, its primary group and what that is in.
+        """Every group of the account: direct, nested, its primary group and what that is in."""
+        try:
+            return self._groups(entry, primary_sid)
+        except BackendError as error:
+            return Groups(unseen=str(error))
 
-        Raises BackendError where the groups cannot be seen: then nobody could tell an administrator from a user.
-        """
+    def _groups(self, entry: Entry, primary_sid: str) -> Groups:
         primary = self._primary(primary_sid, entry)
         members = "".join(f"(member:{_IN_CHAIN}:={self._directory.escaped(dn)})" for dn in (entry.dn, primary.dn))
         found = self._directory.find(self.domain, f"(|{members})", ["sAMAccountName", "objectSid"])
@@ -114,7 +119,6 @@ class Forest:
         found = self._directory.find(self.domain, f"(objectSid={raw})", ["sAMAccountName", "objectSid"], limit=2)
         if len(found) != 1:
             raise BackendError(
-                f"The groups of {entry.dn} cannot be read, so nobody could tell whether it is an administrator: give "
-                "the bind account the right to read groups."
+                f"the groups of {entry.dn} cannot be read: give the bind account the right to read groups."
             )
         return found[0]

@@ -26,8 +26,9 @@ from propolis.containment.mark import is_ours
 from propolis.errors import ConfigurationError
 
 from .account import AccountName, parse_account
+from .guard import UNSEEN
 from .realm import AnswerLost, Document, Realm, Settings
-from .rights import Rights
+from .rights import NOTHING, Held, Rights
 
 if TYPE_CHECKING:
     from propolis.worker.items import Items
@@ -81,8 +82,10 @@ class Keycloak(Backend):
         user = self._find(target)
         contained = not _enabled(user)
         mark = self._mark(user) if contained else ""
-        word = "disabled" if contained else "enabled"
-        return Status(self._subject(user), contained, is_ours(mark), None, mark, f"user {user['username']} is {word}")
+        held = NOTHING if contained else self._rights.of(str(user["id"]))
+        seen = f"user {user['username']} is {'disabled' if contained else 'enabled'}"
+        seen += f"; {held.unseen}" if held.unseen else ""
+        return Status(self._subject(user, held), contained, is_ours(mark), None, mark, seen)
 
     def contain(self, target: Target, status: Status, terms: Terms) -> Effect:
         user = self._realm.user(status.subject.id)
@@ -160,19 +163,18 @@ class Keycloak(Backend):
             raise BackendError("Keycloak answered with another user than the one asked for; nothing was done.")
         return document
 
-    def _subject(self, user: Document) -> Subject:
+    def _subject(self, user: Document, held: Held) -> Subject:
         name, one = str(user["username"]), str(user["id"])
-        rights = self._rights.of(one)
         service = bool(user.get("serviceAccountClientId")) or name.startswith("service-account-")
         return Subject(
             id=one,
             name=name,
             names=tuple(dict.fromkeys(part for part in (name, str(user.get("email") or "")) if part)),
             ids=(one,),
-            groups=rights.groups,
-            types=("service account",) if service else ("user",),
-            tags=rights.roles,
-            privileged=rights.privileged,
+            groups=held.groups,
+            types=("service account" if service else "user", *((UNSEEN,) if held.unseen else ())),
+            tags=held.roles,
+            privileged=held.privileged,
             own=self._rights.is_own(one, name),
         )
 

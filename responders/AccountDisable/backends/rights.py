@@ -24,6 +24,12 @@ class Held(NamedTuple):
     roles: tuple[str, ...]
     """`role` for a realm's, `client:role` and `role` for a client's."""
     privileged: bool
+    unseen: str = ""
+    """Why this could not be read; the user then counts as an administrator."""
+
+
+NOTHING = Held((), (), False)
+"""For a user that is disabled: only its undo is left to do, and no undo waits for roles to be shown."""
 
 
 class Rights:
@@ -39,6 +45,12 @@ class Rights:
 
     def of(self, user: str) -> Held:
         """Everything a user holds: directly, by groups, and by roles made of roles."""
+        try:
+            return self._read(user)
+        except BackendError as error:
+            return Held((), (), True, str(error))
+
+    def _read(self, user: str) -> Held:
         management = self._management_client
         realm_roles = self._realm.realm_roles(user)
         managing = self._realm.client_roles(user, management)

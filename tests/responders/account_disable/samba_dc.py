@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,11 +21,14 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # ldap3 2.9 uses names that pyasn1 0.6 calls deprecated
     import ldap3
     from ldap3.core.exceptions import LDAPException
+    from ldap3.protocol.microsoft import security_descriptor_control
 
 PACKAGES = (
     "samba samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind python3-samba ldb-tools krb5-user iproute2"
 )
-HOST, DC = "198.18.77.1", "198.18.77.2"  # RFC 2544: no other network of the machine or of a test lies there
+_NET = f"198.18.{os.getpid() % 250}"  # RFC 2544: nobody's network, and one for each session that runs beside this one
+HOST, DC = f"{_NET}.1", f"{_NET}.2"
+INSIDE = "pdc-inside"
 REALM, SHORT, BASE = "lab.example.test", "LAB", "DC=lab,DC=example,DC=test"
 STAFF, TIER0 = f"OU=Staff,{BASE}", f"OU=Tier0,{BASE}"
 NAME = f"dc1.{REALM}"
@@ -173,7 +177,7 @@ class SambaDc:
         return str(self.folder / "dc/etc/smb.conf")
 
     def _network(self) -> None:
-        inner, outer = "pdc1", "pdc0"
+        inner, outer = INSIDE, f"pdc{os.getpid()}"
         for command in (
             f"ip netns add {self.space}",
             f"ip -n {self.space} link set lo up",
@@ -202,7 +206,7 @@ class SambaDc:
              f"--realm={REALM.upper()}", f"--domain={SHORT}", "--server-role=dc", "--dns-backend=SAMBA_INTERNAL",
              f"--adminpass={ADMIN_PASSWORD}",
              "--host-name=dc1", f"--host-ip={DC}", f"--targetdir={self.folder / 'dc'}",
-             "--option=interfaces=lo pdc1", "--option=bind interfaces only=yes"],
+             f"--option=interfaces=lo {INSIDE}", "--option=bind interfaces only=yes"],
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -269,14 +273,37 @@ class SambaDc:
 
     def _delegate(self) -> None:
         """The least right, as docs/backends-accounts.md gives it: two attributes of the users in one unit."""
+        sid = self._service_sid()
+        aces = "".join(f"(OA;CIIO;RPWP;{attribute};{USER_CLASS};{sid})" for attribute in (USER_FLAGS, NOTES))
+        self._dsacl(STAFF, aces)
+
+    def hide_groups(self) -> Callable[[], None]:
+        """Take Domain Users out of the delegated account's sight; the answer puts it back."""
+        group = f"CN=Domain Users,CN=Users,{BASE}"
+        only_the_list = security_descriptor_control(sdflags=4)
+        self._admin.search(
+            group, "(objectClass=*)", ldap3.BASE, attributes=["nTSecurityDescriptor"], controls=only_the_list
+        )
+        before = self._admin.response[0]["raw_attributes"]["nTSecurityDescriptor"]
+        self._dsacl(group, f"(D;;RPLCLORC;;;{self._service_sid()})")
+
+        def show() -> None:
+            change = {"nTSecurityDescriptor": [(ldap3.MODIFY_REPLACE, before)]}
+            self._admin.modify(group, change, controls=only_the_list)
+            assert self._admin.result["result"] == 0, self._admin.result
+
+        return show
+
+    def _service_sid(self) -> str:
         self._admin.search(USERS["auto-disable"].dn, "(objectClass=*)", ldap3.BASE, attributes=["objectSid"])
         raw = self._admin.response[0]["raw_attributes"]["objectSid"][0]
-        sid = "S-1-5-" + "-".join(str(int.from_bytes(raw[at : at + 4], "little")) for at in range(8, len(raw), 4))
-        aces = "".join(f"(OA;CIIO;RPWP;{attribute};{USER_CLASS};{sid})" for attribute in (USER_FLAGS, NOTES))
+        return "S-1-5-" + "-".join(str(int.from_bytes(raw[at : at + 4], "little")) for at in range(8, len(raw), 4))
+
+    def _dsacl(self, dn: str, aces: str) -> None:
         tool = shutil.which("samba-tool") or "samba-tool"
         done = subprocess.run(
             [tool, "dsacl", "set", "-s", self._config, "-H", str(self.folder / "dc/private/sam.ldb"),
-             f"--objectdn={STAFF}", f"--sddl={aces}"],
+             f"--objectdn={dn}", f"--sddl={aces}"],
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
