@@ -120,16 +120,19 @@ class CaseBook:
         terms = [dict(wish.settings) for wish in wishes] or [{"merge_within": DAY, "merge_on": USUAL}]
         for term in terms:
             within = term.get("merge_within")
-            case = self._join(tuple(term.get("merge_on") or USUAL), facts, moment - within) if within else None
+            case = self._join(tuple(term.get("merge_on") or USUAL), facts, moment, within) if within else None
             if case is not None:
                 return case
         return None
 
-    def _join(self, merge_on: tuple[str, ...], facts: Facts, not_before: float) -> Case | None:
-        """The newest open case that is the same in everything that `merge_on` names."""
+    def _join(self, merge_on: tuple[str, ...], facts: Facts, moment: float, within: float) -> Case | None:
+        """The newest open case that is the same in everything that `merge_on` names.
+
+        Alerts of several files may come out of order, so a case that was opened later than the alert counts too.
+        """
         for number in reversed(self._candidates(merge_on, facts)):
             case = self._open.get(number)
-            if case is not None and case.opened >= not_before and _same(case, merge_on, facts):
+            if case is not None and abs(moment - case.opened) <= within and _same(case, merge_on, facts):
                 return case
         return None
 

@@ -57,7 +57,7 @@ def _items(stream: io.BufferedReader) -> Iterator[Item]:
     first, number = _first_line(stream)
     if not first:
         return
-    if _is_line_of_documents(first):
+    if _is_line_of_documents(first, stream.peek(1)[:1]):
         yield from _lines(stream, first, number)
     else:
         yield from _values(stream, first)
@@ -72,14 +72,17 @@ def _first_line(stream: io.BufferedReader) -> tuple[bytes, int]:
     return b"", number
 
 
-def _is_line_of_documents(line: bytes) -> bool:
-    """False for an array, for a document that goes on in the next line, and for an answer too long for one line."""
+def _is_line_of_documents(line: bytes, following: bytes) -> bool:
+    """False for an array, for a document that goes on in the next line, and for an answer too long for one line.
+
+    A line that is cut off is none of these: the next one then begins with a brace, or there is none.
+    """
     text = line.strip(b"\xef\xbb\xbf\x00 \t\r\n")
     if text.startswith(b"["):
         return False
     if len(line) > MAX_BYTES:
         return not _HITS.search(text[:4096].decode("utf-8", "replace"))
-    return not text.startswith(b"{") or text.endswith(b"}")
+    return not text.startswith(b"{") or text.endswith(b"}") or following in (b"", b"{")
 
 
 # --- one document a line -------------------------------------------------------------------------------------------

@@ -70,6 +70,11 @@ def test_a_case_that_is_too_old_is_not_joined(books, alert):
     assert numbers(books("[source, agent]"), at(alert, 0), at(alert, 119), at(alert, 121)) == [1, 1, 2]
 
 
+def test_alerts_out_of_order_do_not_join_a_case_of_another_day(books, alert):
+    pipeline = books("[source, agent]")
+    assert numbers(pipeline, at(alert, 300), at(alert, 0), at(alert, 301), at(alert, 10)) == [1, 2, 1, 2]
+
+
 def test_a_case_grows_with_its_alerts(books, alert):
     pipeline = books("[source, agent]")
     pipeline.process(at(alert, 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import subprocess
 import sys
 
@@ -181,3 +182,26 @@ def test_help_names_every_option(capsys):
     options = "--samples --reports --playbooks --against --labels --policy --profile --mode --since --until --format"
     for option in f"{options} --output --limit".split():
         assert option in told
+
+
+def test_the_handbook_names_every_option(capsys, root):
+    main(["replay", "--help"])
+    options = set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}
+    docs = (root / "docs" / "replay.md").read_text(encoding="utf-8")
+    assert not [option for option in options if f"`{option}" not in docs]
+
+
+def test_the_benchmark_measures_what_it_says(root):
+    """A few hundred alerts, so that it cannot rot unseen; what it measures is not looked at."""
+    for what in ("replay", "baseline", "reading"):
+        command = [
+            sys.executable,
+            str(root / "bench" / "bench_replay.py"),
+            "--measure",
+            what,
+            "--alerts",
+            "300",
+            "--fresh",
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert set(json.loads(done.stdout)) == {"seconds", "peak"}

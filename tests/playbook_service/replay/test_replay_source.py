@@ -75,6 +75,13 @@ def test_bad_lines_are_named_with_their_number_and_skipped(lines):
     assert "not a Wazuh alert" in found[3].fault
 
 
+def test_a_first_line_that_is_cut_off_costs_that_line_only(lines):
+    found = read(lines[0][:100] + b"\n" + lines[1] + lines[2])
+    assert len(ids(found)) == 2
+    assert found[0].fault
+    assert [item.fault[:31] for item in read(lines[0][:100])] == ["The alert is not valid JSON: Un"]
+
+
 def test_a_line_that_is_too_long_is_skipped_without_being_kept(lines):
     data = lines[0] + b'{"rule": "' + b"x" * (3 * MAX_BYTES) + b'"}\n' + lines[1]
     found = read(data)
