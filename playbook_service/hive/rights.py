@@ -113,3 +113,14 @@ def permission(call: str, major: int) -> str:
 def least_profile(major: int) -> tuple[str, ...]:
     """What the profile of the service's account must hold, sorted. The service marks nothing as unread by itself."""
     return tuple(sorted({permission(call, major) for call in RIGHTS if call != "alert.unread"} - {""}))
+
+
+def table(major: int) -> str:
+    """The table of one version's calls for `docs/permissions.md`, whose test compares the two."""
+    lines = ["| to | the service calls | permission |", "|---|---|---|"]
+    for name, right in RIGHTS.items():
+        call = right.v5 if major == 5 else right.v4
+        if call:
+            needed = permission(name, major)
+            lines.append(f"| {right.does} | `{call}` | {f'`{needed}`' if needed else 'membership'} |")
+    return "\n".join(lines)
