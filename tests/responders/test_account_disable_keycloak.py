@@ -78,7 +78,7 @@ class KeycloakBench(HttpBench):
         product.add("service-account-robot")
 
     def backend(self, **more: str) -> Backend:
-        settings = realm.Settings(self.product.url, REALM, CLIENT, SECRET, None, None, 0.4)
+        settings = realm.Settings(self.product.url, self.product.realm, CLIENT, SECRET, None, None, 0.4)
         made: Backend = keycloak.Keycloak(settings, self.clock, mark_attribute=self.mark, **more)
         return made
 
@@ -243,6 +243,16 @@ def test_the_protected_are_refused_for_the_right_reason(bench: KeycloakBench, na
     sentence = refused(bench, lambda: run(bench, aim(name)), Refused)
     assert why in sentence
     assert bench.writes() == []
+
+
+def test_in_the_realm_master_whoever_administers_any_realm_is_an_administrator() -> None:
+    with FakeKeycloak("master", "master-realm") as product:
+        bench = KeycloakBench(product)
+        product.add("elsewhere-admin", client_roles={"staff-realm": ["view-users"]})
+        product.add("root-like", realm_roles=["create-realm"])
+        for name in ("elsewhere-admin", "root-like"):
+            assert "administrative" in refused(bench, lambda name=name: run(bench, aim(name)), Refused)
+        assert run(bench, bench.target).result == "contained"
 
 
 def test_a_group_and_a_role_on_the_never_list_are_found(bench: KeycloakBench) -> None:

@@ -62,9 +62,12 @@ class Answer(NamedTuple):
 class FakeKeycloak:
     """Start it with `with FakeKeycloak() as keycloak`; change its state by its attributes."""
 
-    def __init__(self) -> None:
+    def __init__(self, realm: str = REALM, management: str = MANAGEMENT) -> None:
+        self.realm = realm
         self.users: dict[str, User] = {}
-        self.clients = {name: str(uuid.uuid4()) for name in (MANAGEMENT, CLIENT, "account", "mail-app", "evil-app")}
+        self.clients = {
+            name: str(uuid.uuid4()) for name in (management, "staff-realm", CLIENT, "account", "mail-app", "evil-app")
+        }
         self.group_roles: dict[str, dict[str, list[str]]] = {}
         """Group path -> client -> roles."""
         self.composites: dict[str, dict[str, list[str]]] = {}
@@ -88,7 +91,7 @@ class FakeKeycloak:
         self._servers: list[ThreadingHTTPServer] = []
         self.service = self.add(
             f"service-account-{CLIENT}",
-            client_roles={MANAGEMENT: ["view-users", "manage-users", "view-clients", "view-realm"]},
+            client_roles={management: ["view-users", "manage-users", "view-clients", "view-realm"]},
         )
         self.users[self.service].document["serviceAccountClientId"] = CLIENT
 
@@ -154,8 +157,8 @@ class FakeKeycloak:
     # --- what is asked -------------------------------------------------------------------------------------------
 
     def answer(self, request: Request, token: str) -> Answer:  # noqa: PLR0911 - one line a case
-        base = f"/admin/realms/{REALM}"
-        if request.path == f"/realms/{REALM}/protocol/openid-connect/token":
+        base = f"/admin/realms/{self.realm}"
+        if request.path == f"/realms/{self.realm}/protocol/openid-connect/token":
             return self._token(request)
         if token not in self.tokens:
             return Answer(401, {"error": "HTTP 401 Unauthorized"})
