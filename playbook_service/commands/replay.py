@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shutil
 import sys
@@ -128,6 +129,8 @@ def _input(arguments: argparse.Namespace) -> str:
 
 
 def _setup(arguments: argparse.Namespace, side: list[Faults]) -> Setup:
+    if [arguments.file, arguments.reports, arguments.labels, arguments.policy].count("-") > 1:
+        raise ConfigurationError("standard input (-) can be only one of the files.")
     playbooks = load(arguments.playbooks or SHIPPED)
     against: Playbooks | None = load(arguments.against) if arguments.against else None
     sources = load_sources()
@@ -186,6 +189,8 @@ def _opened(name: str) -> Iterator[IO[bytes]]:
 @contextmanager
 def _output(arguments: argparse.Namespace) -> Iterator[IO[str]]:
     if not arguments.output:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character is no reason to fail
         yield sys.stdout
         return
     try:
@@ -210,9 +215,8 @@ def _write(result: Result, arguments: argparse.Namespace, target: IO[str], write
 
 
 def _paper(target: IO[str]) -> Paper:
-    terminal = target.isatty()
-    width = shutil.get_terminal_size((120, 40)).columns if terminal else int(os.environ.get("COLUMNS") or 120)
-    return Paper(width, colour=terminal and not os.environ.get("NO_COLOR"))
+    width = shutil.get_terminal_size((120, 40)).columns
+    return Paper(width, colour=target.isatty() and not os.environ.get("NO_COLOR"))
 
 
 def _tell_faults(result: Result, arguments: argparse.Namespace) -> None:

@@ -47,7 +47,7 @@ class Writer:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return json.dumps(value, separators=(",", ":"), default=str)
 
 
 def spoke(setup: Setup) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
 from playbook_service.replay.fault import Faults
-from playbook_service.replay.source import unpacked
+from playbook_service.replay.source import DAMAGE, raw_lines, unpacked
 from propolis.verdict import Report, Sources
 from propolis.verdict.canonical import canonical
 from propolis.verdict.reading import read_job
@@ -84,16 +84,21 @@ def _reports(stream: IO[bytes], sources: Sources, faults: Faults) -> Iterator[Re
 
 
 def json_lines(stream: IO[bytes], faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The JSON objects of a JSONL file, plain or gzipped, each with its line number."""
-    for number, line in enumerate(unpacked(stream), 1):
-        if line.isspace():
-            continue
-        try:
-            document = json.loads(line) if len(line) <= _MOST_BYTES else None
-        except (ValueError, RecursionError):
-            faults.add(number, "The line is not valid JSON.")
-            continue
-        if isinstance(document, dict):
-            yield number, document
-        else:
-            faults.add(number, "The line is not a JSON object, or it is too long.")
+    """The JSON objects of a JSONL file, plain or gzipped, each with its line number; the rest goes to `faults`."""
+    number = 0
+    try:
+        for number, line in enumerate(raw_lines(unpacked(stream), _MOST_BYTES), 1):
+            document = _document(line)
+            if isinstance(document, dict):
+                yield number, document
+            elif not line.isspace():
+                faults.add(number, f"The line is not a JSON object of at most {_MOST_BYTES // 1024 // 1024} MiB.")
+    except DAMAGE as error:
+        faults.add(number + 1, f"The compressed file ends early or is damaged ({error}); the rest was not read.")
+
+
+def _document(line: bytes) -> Any:
+    try:
+        return json.loads(line) if len(line) <= _MOST_BYTES else None
+    except (ValueError, RecursionError):
+        return None

@@ -88,7 +88,8 @@ def suppressed(alert: Alert, observables: Sequence[Observable], history: History
     closures = history.about(alert)
     if closures is None or alert.level >= NEVER_FROM_LEVEL:
         return ""
-    keys = [(entry.data_type, entry.data) for entry in observables if entry.data_type in ACTIONABLE]
+    known = [entry for entry in observables if entry.data_type in ACTIONABLE]
+    keys = [(entry.data_type, canonical(entry.data_type, entry.data)) for entry in known]
     counts = [closures[key].standing(moment) if key in closures else 0 for key in keys]
     if not counts or min(counts) < CLOSURES:
         return ""

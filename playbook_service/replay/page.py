@@ -24,8 +24,8 @@ _BEE = (
 
 
 def page(result: Result, *, stories: int) -> str:
-    """The whole page; `stories` cases are told."""
-    return "".join(_parts(result, stories))
+    """The whole page; `stories` cases are told. What is no Unicode (half a surrogate pair) becomes a question mark."""
+    return "".join(_parts(result, stories)).encode("utf-8", "replace").decode("utf-8")
 
 
 def _parts(result: Result, stories: int) -> Iterator[str]:

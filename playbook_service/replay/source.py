@@ -23,6 +23,8 @@ from propolis.errors import InputError
 CHUNK = 1 << 16
 _HITS = re.compile(r'"hits"\s*:\s*\[')
 _BLANK = re.compile(r"[\s,\ufeff\x00]*")
+DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
+"""What a damaged or cut off gzip file raises."""
 _ALERT_KEYS = ("rule", "wazuh", "data", "syscheck")
 
 
@@ -49,7 +51,7 @@ def items(stream: IO[bytes]) -> Iterator[Item]:
         for item in _items(unpacked(stream)):
             number = item.number
             yield item
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except DAMAGE as error:
         yield Item(number + 1, None, f"The compressed input ends early or is damaged ({error}); the rest was not read.")
 
 
@@ -83,6 +85,14 @@ def _is_line_of_documents(line: bytes, following: bytes) -> bool:
     if len(line) > MAX_BYTES:
         return not _HITS.search(text[:4096].decode("utf-8", "replace"))
     return not text.startswith(b"{") or text.endswith(b"}") or following in (b"", b"{")
+
+
+def raw_lines(stream: io.BufferedReader, most: int) -> Iterator[bytes]:
+    """The lines of a stream; of one that is longer than `most` bytes only its beginning, one byte too long."""
+    while line := stream.readline(most + 1):
+        if len(line) > most:
+            _skip_line(stream, line)
+        yield line
 
 
 # --- one document a line -------------------------------------------------------------------------------------------

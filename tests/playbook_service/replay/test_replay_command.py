@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -76,6 +77,7 @@ def test_an_empty_file_is_a_finding(tmp_path, capsys):
         (["FILE", "--since", "tomorrow"], "--since: 'tomorrow' is no date"),
         (["FILE", "--since", "2026-11-18", "--until", "2026-11-17"], "--since must lie before --until"),
         (["FILE", "--output", "/nowhere/out"], "/nowhere/out: cannot be written"),
+        (["-", "--reports", "-"], "standard input (-) can be only one of the files"),
         (["FILE", "--limit", "0"], "--limit"),
         (["FILE", "--format", "pdf"], "--format"),
         (["FILE", "--profile", "guess"], "--profile"),
@@ -135,6 +137,19 @@ def test_standard_input_plain_or_packed(lines):
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(b"93 alerts from")
         assert done.stderr == b""
+
+
+def test_a_terminal_of_another_alphabet_is_no_crash(tmp_path, raw):
+    place = tmp_path / "alerts.json"
+    place.write_bytes(
+        raw(rule={"description": "\u4e2d\u6587 \U0001f41d", "level": 12}, agent={"id": "1", "name": "\udc80"})
+    )
+    for form in ("table", "json", "html"):
+        command = [sys.executable, "-m", "playbook_service", "replay", str(place), "--format", form]
+        done = subprocess.run(
+            command, capture_output=True, check=False, env={**os.environ, "PYTHONIOENCODING": "latin-1"}
+        )
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_reader_that_goes_away_is_no_crash():

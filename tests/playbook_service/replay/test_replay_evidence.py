@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gzip
 import io
 import json
 
+from playbook_service.replay import evidence as evidence_module
 from playbook_service.replay.evidence import Evidence, read_evidence
 from playbook_service.replay.fault import Faults
 from propolis.verdict import Report, load_sources
@@ -38,6 +40,22 @@ def test_only_analyzers_that_are_in_use_count_as_asked():
 
 def test_the_samples_are_read_whole(evidence, samples):
     assert len(evidence) == len((samples / "reports.jsonl").read_bytes().splitlines())
+
+
+def test_a_damaged_compressed_file_gives_what_it_held_and_a_fault(samples):
+    packed = gzip.compress((samples / "reports.jsonl").read_bytes())
+    faults = Faults("reports.jsonl.gz")
+    assert len(read_evidence(io.BytesIO(packed[: len(packed) // 2]), load_sources(), faults)) > 10
+    assert "ends early" in faults.first[-1].message
+
+
+def test_a_line_that_is_too_long_is_skipped_without_being_kept(samples, monkeypatch):
+    monkeypatch.setattr(evidence_module, "_MOST_BYTES", 1 << 20)
+    good = (samples / "reports.jsonl").read_bytes().splitlines()[0]
+    faults = Faults("reports.jsonl")
+    data = b'{"data": "' + b"x" * (3 << 20) + b'"}\n' + good + b"\n"
+    assert len(read_evidence(io.BytesIO(data), load_sources(), faults)) == 1
+    assert [fault.number for fault in faults.first] == [1]
 
 
 def test_lines_that_are_no_jobs_are_counted_and_skipped(samples):

@@ -25,7 +25,7 @@ from playbook_service.replay.summary import DISPOSITIONS
 from playbook_service.replay.table import Paper, render
 from playbook_service.replay.words import answer, spoke
 
-HOSTILE = "</style><script>alert(1)</script>\"'><img src=x onerror=alert(2)>\x1b[2J\x07"
+HOSTILE = "</style><script>alert(1)</script>\"'><img src=x onerror=alert(2)>\x1b[2J\x07\ud800"
 
 
 def result_of(setup, stream, name="alerts.json"):
@@ -176,6 +176,16 @@ def test_an_alert_tells_its_verdicts_decisions_and_case(setup, lines):
     hidden = next(entry for entry in alerts if entry["suppressed"])
     assert hidden["disposition"] == "suppressed"
     assert hidden["decisions"] == []
+
+
+def test_half_a_surrogate_pair_is_no_reason_to_fail(setup, hostile):
+    stream = io.StringIO()
+    writer = Writer(stream)
+    writer.begin(setup, HOSTILE)
+    writer.end(hostile)
+    stream.getvalue().encode("utf-8")
+    "\n".join(render(hostile, Paper(100), limit=30)).encode("utf-8")
+    page(hostile, stories=40).encode("utf-8")
 
 
 def test_a_limit_cuts_the_list_and_not_the_totals(setup, lines):
