@@ -294,6 +294,14 @@ def test_name_and_mail_address_mean_the_same_user(bench: KeycloakBench, name: st
     assert look(bench, aim(name)).subject.name == "jdoe"
 
 
+def test_a_name_that_is_part_of_many_others_is_found(bench: KeycloakBench) -> None:
+    for number in range(20):
+        bench.product.add(f"kim-{number}")
+    bench.product.add("kim")
+    assert look(bench, aim("kim")).subject.name == "kim"
+    assert look(bench, aim("kim@mail.example.test")).subject.name == "kim"
+
+
 def test_one_users_name_that_is_anothers_mail_address_means_two(bench: KeycloakBench) -> None:
     bench.product.add("asmith@mail.example.test", email="other@mail.example.test")
     with pytest.raises(Ambiguous):
