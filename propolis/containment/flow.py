@@ -75,9 +75,11 @@ def contain(backend: Backend, plan: Plan, guard: Guard, clock: Clock) -> Outcome
     standing = _standing(plan, before, clock)
     if standing is not None:
         return standing
-    _check_way_back(backend, plan)
+    no_way_back = _no_way_back(backend, plan)
     if plan.observing:
-        return _would(backend, plan, before)
+        return _would(backend, plan, before, no_way_back)
+    if no_way_back:
+        raise BackendError(no_way_back)
     guard(target, before)
     effect = backend.contain(target, before, terms)
     return _contained(backend, plan, before, effect, clock)
@@ -116,22 +118,23 @@ def _standing(plan: Plan, before: Status, clock: Clock) -> Outcome | None:
     return Outcome("already_contained", before, done, before.detail, before.until)
 
 
-def _check_way_back(backend: Backend, plan: Plan) -> None:
-    """Refuse what nothing would end, or what nothing would prove ours."""
+def _no_way_back(backend: Backend, plan: Plan) -> str:
+    """Why this must not be done: nothing would end it, or prove it ours. Empty where there is a way back."""
     if plan.terms.lease or plan.without_end or (backend.expires and backend.marks):
-        return
+        return ""
     lack = "end a containment by itself" if not backend.expires else "hold a mark that proves it ours"
-    raise BackendError(
+    return (
         f"{backend.name} cannot {lack}: start this from the service, which keeps a lease, or set the item "
         "allow_without_expiry to true if a person will undo it."
     )
 
 
-def _would(backend: Backend, plan: Plan, before: Status) -> Outcome:
+def _would(backend: Backend, plan: Plan, before: Status, no_way_back: str) -> Outcome:
     span = duration_text(plan.terms.seconds)
     done = f"Would contain {before.subject.name} for {span}; nothing was done."
     request = backend.request(plan.target, before, plan.terms)
-    return Outcome("would_contain", before, done, notes=plan.observing, request=request)
+    notes = (*plan.observing, no_way_back) if no_way_back else plan.observing
+    return Outcome("would_contain", before, done, notes=notes, request=request)
 
 
 def _contained(backend: Backend, plan: Plan, before: Status, effect: Effect, clock: Clock) -> Outcome:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from propolis.clock import Clock, SystemClock, utc_text
 from propolis.containment.backend import Backend, Status, Target, Terms
-from propolis.containment.flow import Outcome, Plan, contain, release
+from propolis.containment.flow import Guard, Outcome, Plan, contain, release
 from propolis.containment.mark import mark
 from propolis.containment.target import Wanted, find_target, parent, tags_of
 from propolis.containment.terms import DURATION_TAG, Span, lease_id, span
@@ -85,13 +85,24 @@ class ContainmentResponder(ResponderWorker):
             extend=wish.wished,
             without_end=self.items.flag("allow_without_expiry", False),
         )
-        outcome = contain(backend, plan, lambda aim, status: self.guard(policy, aim, status), self.clock)
+        outcome = contain(backend, plan, self._last_word(policy, plan), self.clock)
         facts = {
             "duration": {"seconds": seconds, "from": wish.origin},
             "dry_run": bool(plan.observing),
             "policy": policy.describe(),
         }
         return Answer(self._full("contain", backend, target, outcome, facts), operations=self._tags(backend, outcome))
+
+    def _last_word(self, policy: Policy, plan: Plan) -> Guard:
+        """The guardrails as the flow asks them: up to the last moment, the kill switch among them."""
+
+        def check(target: Target, status: Status | None) -> None:
+            self.guard(policy, target, status)
+            held = policy.holds_back() if status is not None and not plan.observing else []
+            if held:
+                raise Refused(held[0], rule="kill_switch")
+
+        return check
 
     def _release(self, backend: Backend, asked: Target) -> Answer:
         """An undo asks no policy, no mode and no dry run: it only takes back what carries our mark."""

@@ -16,9 +16,12 @@ from backends import BACKENDS
 
 from propolis.containment.backend import Status, Target
 from propolis.containment.responder import ContainmentResponder
-from propolis.containment.target import Wanted
+from propolis.containment.target import Wanted, tags_of
 from propolis.guardrails import Policy, Refused, check_domain, check_network, check_url, parse_target
 from propolis.guardrails.networks import network_text
+
+SHARED_TAG = "propolis:shared=ok"
+"""A tag by which an analyst says that blocking a service which many share is meant."""
 
 
 class FirewallBlock(ContainmentResponder):
@@ -40,13 +43,21 @@ class FirewallBlock(ContainmentResponder):
 
     def guard(self, policy: Policy, target: Target, status: Status | None) -> None:
         """The policy's lists, and never the firewall's own address or the one we reach it from."""
-        checks = {"ip": check_network, "domain": check_domain, "url": check_url}
-        checks[target.kind](policy, target.value)
+        if target.kind == "ip":
+            self._check_address(policy, target)
+        else:
+            {"domain": check_domain, "url": check_url}[target.kind](policy, target.value)
         if status is not None and status.subject.own:
             raise Refused(
                 f"{target.value} is never blocked: it is the firewall's own address, or the one it is reached from.",
                 rule="the firewall itself",
             )
+
+    def _check_address(self, policy: Policy, target: Target) -> None:
+        """The networks; for a service that many share (public DNS, a CDN) somebody must have said that it is meant."""
+        shared = check_network(policy, target.value).ask
+        if shared and SHARED_TAG not in tags_of(self.entity):
+            raise Refused(f"{shared} Tag it {SHARED_TAG} if it is meant.", rule="firewall.third_party_lists")
 
 
 if __name__ == "__main__":

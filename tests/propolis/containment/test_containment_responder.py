@@ -200,3 +200,49 @@ def test_the_backend_gets_what_it_is_made_from(desk: Desk, monkeypatch: pytest.M
     desk.run(config={"proxy": {"https": "http://192.0.2.8:3128"}})
     assert seen[0].proxy == "http://192.0.2.8:3128"
     assert seen[0].items.text("backend") == "stub"
+
+
+def test_a_kill_switch_thrown_while_the_job_runs_still_stops_it(desk: Desk, tmp_path: Path) -> None:
+    switch = tmp_path / "stop"
+    status = desk.product.status
+
+    def thrown(target: Target) -> Status:
+        switch.touch()
+        return status(target)
+
+    desk.product.status = thrown  # type: ignore[method-assign]
+    report = desk.run(config={"policy": f"{POLICY}kill_switch: {switch}\n"})
+    assert "kill switch is on" in report["errorMessage"]
+    assert desk.product.writes == []
+
+
+def test_a_dry_run_also_says_what_would_keep_it_from_being_done(desk: Desk) -> None:
+    desk.product.expires = False
+    full = desk.run(config={"dry_run": True})["full"]
+    assert full["result"] == "would_contain"
+    assert "allow_without_expiry" in full["message"]
+    assert "allow_without_expiry" in desk.run()["errorMessage"]
+    assert desk.product.writes == []
+
+
+def test_a_job_that_names_nobody_is_refused_where_the_policy_wants_somebody(desk: Desk) -> None:
+    policy = {"policy": f"{POLICY}actor_required: true\n"}
+    assert "names no user" in desk.run(config=policy, parameters={"user": ""})["errorMessage"]
+    assert desk.run(config=policy)["full"]["result"] == "contained"
+
+
+def test_a_look_changes_nothing_and_says_what_is_there(desk: Desk) -> None:
+    look = {"look_only": True}
+    assert desk.run(parameters=look)["full"]["result"] == "would_contain"
+    assert desk.product.writes == []
+    desk.run()
+    assert desk.run(parameters=look)["full"]["result"] == "already_contained"
+    assert desk.product.writes == ["contain 203.0.113.7"]
+
+
+def test_a_duration_tagged_on_the_case_counts_where_the_observable_has_none(desk: Desk) -> None:
+    case = {"caseId": 128, "tags": ["propolis:for=2h"]}
+    entity = {"dataType": "ip", "data": "203.0.113.7", "tags": ["src-ip"], "case": case}
+    assert desk.run(entity=entity)["full"]["duration"] == {"seconds": 7200, "from": "tag propolis:for=2h"}
+    entity["tags"] = ["propolis:for=1h"]
+    assert desk.run(entity=entity, config={"dry_run": True})["full"]["duration"]["seconds"] == 3600

@@ -271,3 +271,13 @@ def test_over_ssh_and_with_the_firewall_down(jobs: Jobs) -> None:
     for text in (report.text, down.text):
         assert str(ssh.key) not in text
         assert "PRIVATE KEY" not in text
+
+
+def test_a_service_that_many_share_is_blocked_only_when_somebody_says_that_it_is_meant(jobs: Jobs) -> None:
+    refused = jobs.run("FirewallBlock", jobs.of("ip", "1.1.1.1"))
+    assert "an analyst must agree" in refused.body["errorMessage"]
+    assert "propolis:shared=ok" in refused.body["errorMessage"]
+    assert "1.1.1.1" not in jobs.rules()
+    meant = jobs.run("FirewallBlock", jobs.of("ip", "1.1.1.1", tags=["propolis:shared=ok"]))
+    assert meant.full["result"] == "contained"
+    jobs.run("FirewallUnblock", jobs.of("ip", "1.1.1.1"))
