@@ -34,6 +34,7 @@ class Agenda:
         self._items: list[_Item] = []
         self._order = itertools.count()
         self._running = 0
+        self.added = 0
         self._open = False
         self._size = threads
         self._threads: list[threading.Thread] = []
@@ -62,6 +63,7 @@ class Agenda:
         with self._changed:
             item = _Item(self._clock.monotonic() + delay, next(self._order), task, counts)
             heapq.heappush(self._items, item)
+            self.added += item.counts
             self._changed.notify()
 
     def busy(self, *, future: bool) -> bool:
@@ -111,12 +113,18 @@ class Agenda:
             self._changed.notify_all()
 
 
-def settle(agendas: Iterable[Agenda], quiet: Callable[[], bool], *, timeout: float, future: bool) -> None:
+def settle(agendas: Iterable[Agenda], *, timeout: float, future: bool) -> None:
     """Wait until nobody has anything left to do. Raises PropolisError when that takes longer than `timeout` seconds."""
     crew = list(agendas)
-    idle = crew[0].wait(lambda: not any(agenda.busy(future=future) for agenda in crew) and quiet(), timeout)
+
+    def idle() -> bool:
+        before = sum(agenda.added for agenda in crew)
+        busy = any(agenda.busy(future=future) for agenda in crew)
+        return not busy and before == sum(agenda.added for agenda in crew)  # nobody handed work to one seen idle
+
+    quiet = crew[0].wait(idle, timeout)
     failures = [failure for agenda in crew for failure in agenda.failures]
     if failures:
         raise PropolisError(f"A task of the lab failed: {failures[0]!r}.") from failures[0]
-    if not idle:
+    if not quiet:
         raise PropolisError(f"The lab was still busy after {timeout:g} s.")

@@ -238,7 +238,7 @@ class Lab:
         Jobs that are made to hang or get lost do not count.
         """
         crew = [self.cortex.jobs.agenda, self.connector.agenda, self.webhooks.agenda]
-        settle(crew, lambda: not future or self.cortex.jobs.unfinished() == 0, timeout=timeout, future=future)
+        settle(crew, timeout=timeout, future=future)
         for server in (self.thehive_server, self.cortex_server):
             if server.failures:
                 raise RuntimeError(f"the lab's {server.name} failed: {server.failures[0]!r}") from server.failures[0]

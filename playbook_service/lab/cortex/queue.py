@@ -101,10 +101,6 @@ class JobQueue:
                     return job
                 self._changed.wait(min(left, 0.05))
 
-    def unfinished(self) -> int:
-        """How many jobs wait or run and are not made to hang or get lost."""
-        return sum(1 for job in self.all() if job.status not in FINISHED and self._fault(job) not in ("lose", "hang"))
-
     def _similar(self, worker: Worker, tag: str, now: int) -> Job | None:
         minutes = DEFAULT_CACHE if worker.cache is None else worker.cache
         if minutes == 0 or worker.definition.type == "responder":

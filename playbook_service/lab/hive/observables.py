@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from playbook_service.lab.exchange import NOTHING, ApiError, Reply, Request, attribute_error, not_found
 from playbook_service.lab.hive import attachments
@@ -26,6 +26,18 @@ def _table(version: int) -> Table:
     }  # fmt: skip
 
 
+class Telling(NamedTuple):
+    """How a new observable is announced: as the main thing done or beside it, or not; whether it updates its parent."""
+
+    main: bool = True
+    quiet: bool = False
+    touch: bool = True
+
+
+BESIDE, SILENT = Telling(main=False), Telling(quiet=True, touch=False)
+IMPORTED = Telling(touch=False)
+
+
 def _duplicate(value: str) -> ApiError:
     return ApiError(400, "CreateError", "Observable already exists", object={"data": value})
 
@@ -45,9 +57,7 @@ def add_one(
     *,
     data: str | None = None,
     file: Part | Entity | None = None,
-    main: bool = True,
-    quiet: bool = False,
-    touch: bool = True,
+    telling: Telling = Telling(),  # noqa: B008 - a value that never changes
 ) -> Entity:
     """Put one observable into a case or alert. Raises ApiError where it is there already."""
     attachment = attachments.keep(hive, file, who, None) if isinstance(file, Part) else file
@@ -59,10 +69,10 @@ def add_one(
         raise _duplicate(str(identity))
     whole = {**fields, "data": data, "attachment": None if attachment is None else attachment.id, "reports": {}}
     made = hive.make("Observable", whole, who, parent=parent, key=key)
-    if not quiet:
-        if touch:
-            hive.touch(parent, who)
-        hive.created(made, who, main=main)
+    if telling.touch:
+        hive.touch(parent, who)
+    if not telling.quiet:
+        hive.created(made, who, main=telling.main)
     return made
 
 
@@ -112,7 +122,7 @@ def inline(hive: Hive, who: Account, alert: Entity, given: Any, files: Mapping[s
             items = [(value, None) for value in _values(document.get("data"))]
         for data, file in items:
             if file is not None or hive.store.by_key("Observable", (alert.id, fields["dataType"], data)) is None:
-                add_one(hive, who, alert, fields, data=data, file=file, main=False, quiet=quiet)
+                add_one(hive, who, alert, fields, data=data, file=file, telling=SILENT if quiet else BESIDE)
 
 
 def copy_all(hive: Hive, who: Account, source: Entity, case: Entity, *, quiet: bool) -> None:
@@ -122,7 +132,7 @@ def copy_all(hive: Hive, who: Account, source: Entity, case: Entity, *, quiet: b
         file = hive.store.find(one.get("attachment"))
         identity = one.get("data") if file is None else file["digest"]
         if hive.store.by_key("Observable", (case.id, one["dataType"], identity)) is None:
-            add_one(hive, who, case, fields, data=one.get("data"), file=file, quiet=quiet, touch=False)
+            add_one(hive, who, case, fields, data=one.get("data"), file=file, telling=SILENT if quiet else IMPORTED)
 
 
 def set_tags(hive: Hive, who: Account, entity: Entity, tags: list[str], *, quiet: bool = False) -> None:

@@ -75,7 +75,7 @@ def _keep_artifact(hive: Hive, who: Account, job: Entity, artifact: Report) -> N
 def _import(hive: Hive, who: Account, above: Entity, fields: dict[str, Any]) -> None:
     whole = {name: value for name, value in fields.items() if name not in ("data", "reports")}
     try:
-        observables.add_one(hive, who, above, whole, data=fields["data"], main=False)
+        observables.add_one(hive, who, above, whole, data=fields["data"], telling=observables.BESIDE)
     except ApiError:  # it is there already, or too long: then it stays with the job only
         return
 

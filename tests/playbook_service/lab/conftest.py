@@ -19,7 +19,7 @@ FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "lab"
 
 
 class Receiver:
-    """Receives webhooks: keeps bodies and headers; answers 202, or hangs up without an answer while `cut` counts down."""
+    """Receives webhooks, keeps bodies and headers; hangs up without an answer while `cut` counts down."""
 
     def __init__(self) -> None:
         self.bodies: list[dict[str, Any]] = []
