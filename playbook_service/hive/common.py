@@ -35,8 +35,17 @@ _LOST = (400, 404)  # how an unknown technique or custom field is refused
 class Common(Connector):
     """The contract, but for the calls whose form differs between the versions."""
 
+    def whose(self, key: str) -> Me:
+        """Asked in the service's own organisation: an account of another one is refused by TheHive."""
+        answer = self._link.call(
+            "me", "GET", "/api/v1/user/current", headers={"Authorization": f"Bearer {key.strip()}"}, retry=False
+        )
+        return self._member(answer)
+
     def me(self) -> Me:
-        answer = self._link.call("me", "GET", "/api/v1/user/current")
+        return self._member(self._link.call("me", "GET", "/api/v1/user/current"))
+
+    def _member(self, answer: Response) -> Me:
         found = reading.me(reading.document(answer))
         wanted = self._link.organisation
         if wanted and found.organisation and found.organisation != wanted:
@@ -261,8 +270,8 @@ class Common(Connector):
         The bound makes the streams end although work on what they give changes entities, and keeps one stream from
         running ahead of a change that the other has already passed.
         """
-        until = max(query.newest(self.ask, kind, field) for field in ("_updatedAt", "_createdAt"))
-        if until < since:
+        until = max(query.newest(self.ask, kind, field, since) for field in ("_updatedAt", "_createdAt"))
+        if not until:
             return
         changed = map(read, query.between(self.ask, kind, "_updatedAt", since, until, extra))
         made = map(read, query.between(self.ask, kind, "_createdAt", since, until, extra))

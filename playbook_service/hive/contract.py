@@ -39,6 +39,10 @@ class Hive(ABC):
         """The account behind the key."""
 
     @abstractmethod
+    def whose(self, key: str) -> Me:
+        """The account behind another's key, which they presented to prove who they are. Raises HttpError (401)."""
+
+    @abstractmethod
     def version(self) -> str:
         """TheHive's version, such as `5.5.13`."""
 

@@ -16,14 +16,23 @@ _UNKNOWN = (400, 404, 501)
 def of_entity(link: Link, entity: str, entity_id: str, root_id: str) -> list[Audit]:
     """The lines on an entity, newest first.
 
-    The flow tells the latest of a whole case (version 4: ten main ones, whatever is asked for), so a busy case pushes
-    a line out of it; the query `listAuditFromObject` tells all of one entity. TheHives with their audits in
-    Elasticsearch (5.x, optional) no longer answer that query: then the flow is all there is.
+    The flow tells the latest of a whole case (version 4: ten main ones of the last day, whatever is asked for), so a
+    busy case pushes a line out of it, and it may lag behind; the query `listAuditFromObject` tells all of one entity.
+    TheHives that keep their audits in Elasticsearch (5.x, optional) do not answer that: then the flow is all there is,
+    and enough as long as it reaches back to the entity's creation.
     """
-    lines = _flow(link, root_id) + _query(link, entity_id)
-    found = {_key(line): reading.audit(line) for line in lines}
-    mine = [one for one in found.values() if one.entity_id == entity_id and one.entity == entity]
-    return sorted(mine, key=lambda one: one.at, reverse=True)
+    found = _of(entity, entity_id, _flow(link, root_id))
+    try:
+        found |= _of(entity, entity_id, _query(link, entity_id))
+    except HttpError:
+        if not any(one.verb == "create" for one in found.values()):
+            raise
+    return sorted(found.values(), key=lambda one: one.at, reverse=True)
+
+
+def _of(entity: str, entity_id: str, lines: list[reading.Document]) -> dict[tuple[Any, ...], Audit]:
+    read = {_key(line): reading.audit(line) for line in lines}
+    return {key: one for key, one in read.items() if (one.entity, one.entity_id) == (entity, entity_id)}
 
 
 def _flow(link: Link, root_id: str) -> list[reading.Document]:

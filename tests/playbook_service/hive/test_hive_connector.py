@@ -173,6 +173,17 @@ def test_who_completed_a_task_in_version_4_where_the_flow_has_forgotten_it(serve
     assert server.calls("listAuditFromObject")[0].path == "/api/v0/query"
 
 
+def test_a_flow_that_reaches_back_to_the_creation_is_enough(server: Script, hive5: Hive) -> None:
+    made = line("~1", 100, "playbook@soc.example", "Waiting", action="create")
+    completed = line("~2", 200, "analyst@soc.example", "Completed")
+    server.on("GET /api/v1/flow", Reply(200, [{"base": completed}, {"base": made}]))
+    server.on("listAuditFromObject", error(500, "InternalError", "audits are elsewhere"))
+    assert [one.verb for one in hive5.audits("task", TASK, CASE)] == ["update", "create"]
+    server.on("GET /api/v1/flow", Reply(200, [{"base": completed}]))
+    with pytest.raises(HttpError):
+        hive5.audits("task", TASK, CASE)
+
+
 @pytest.mark.parametrize("status", [400, 404, 501])
 def test_a_version_that_does_not_tell_gives_an_empty_trail(server: Script, hive: Hive, status: int) -> None:
     unknown = error(status, "BadRequest", "unknown")

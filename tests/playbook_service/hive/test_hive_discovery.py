@@ -85,6 +85,19 @@ def test_an_account_of_another_organisation_is_told_where_it_is_and_what_to_do(s
         hive.me()
 
 
+def test_who_presents_a_key_is_asked_with_that_key_in_the_services_organisation(server: Script) -> None:
+    server.on("GET /api/v1/status/public", Reply(200, {"version": "5.5.13"}))
+    analyst = {"login": "analyst@soc.example", "organisation": "soc-main"}
+    server.on("GET /api/v1/user/current", Reply(200, analyst), error(401, "AuthenticationError", "no: an4lyst-key"))
+    hive = connect(server.url, "s3rvice-key", organisation="soc-main", clock=ManualClock())
+    assert hive.whose("an4lyst-key ").login == "analyst@soc.example"
+    assert server.seen[-1].headers["authorization"] == "Bearer an4lyst-key"
+    assert server.seen[-1].headers["x-organisation"] == "soc-main"
+    with pytest.raises(HttpError) as caught:
+        hive.whose("an4lyst-key")
+    assert "an4lyst-key" not in str(caught.value) + caught.value.excerpt
+
+
 def test_a_refused_key_is_said_with_what_else_may_be_wrong(server: Script) -> None:
     server.on("GET /api/v1/status/public", Reply(200, {"version": "5.5.13"}))
     server.on("GET /api/v1/user/current", error(401, "AuthenticationError", "Authentication failure"))

@@ -98,6 +98,12 @@ def test_the_version_and_the_account_are_known(lab: Lab, right: Hive) -> None:
     assert set(least_profile(lab.version)) <= set(me.permissions)
 
 
+def test_a_presented_key_tells_who_it_is(lab: Lab, right: Hive) -> None:
+    assert right.whose(lab.keys.analyst).login == ANALYST
+    with pytest.raises(HttpError, match="401"):
+        right.whose("forged")
+
+
 def test_another_organisation_and_a_wrong_key_are_refused(lab: Lab) -> None:
     with pytest.raises((HttpError, ConfigurationError), match="organisation"):
         connect(lab.thehive_url, lab.keys.service, organisation="elsewhere").me()

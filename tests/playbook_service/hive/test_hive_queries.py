@@ -43,10 +43,13 @@ def test_every_page_of_a_cases_observables_is_read(server: Script, hive: Hive) -
     assert spans == [(0, 100), (100, 200), (200, 300)]
 
 
-def test_what_is_seen_on_two_pages_counts_once(server: Script, hive: Hive) -> None:
+def test_pages_that_overlap_are_read_again_since_one_may_have_been_skipped(server: Script, hive: Hive) -> None:
     first = [task(_id=f"~{n}") for n in range(100)]
-    server.on("getCase tasks", Reply(200, first), Reply(200, [first[-1], task(_id="~new")]))
-    assert len(hive.tasks("~1")) == 101
+    shifted = [task(_id="~skipped"), *first[:-1]]
+    overlap = Reply(200, [first[-1]])
+    server.on("getCase tasks", Reply(200, first), overlap, Reply(200, shifted), overlap)
+    assert {one.id for one in hive.tasks("~1")} == {"~skipped", *(one["_id"] for one in first)}
+    assert len(server.calls("getCase tasks")) == 4
 
 
 def test_more_than_can_be_worked_with_is_said_and_not_cut_in_silence() -> None:
