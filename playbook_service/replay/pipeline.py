@@ -131,14 +131,10 @@ class Pipeline:
         self._latest = max(self._latest, moment)
         observables = self._own.mark(extract(alert))
         outcome = Outcome(alert, moment, observables)
-        outcome.suppressed = suppressed(alert, self._actionable(observables), self._history, moment)
+        outcome.suppressed = suppressed(alert, observables, self._history, moment)
         if not outcome.suppressed:
             self._decide(outcome)
         return outcome
-
-    def _actionable(self, observables: list[Observable]) -> list[Observable]:
-        """Without our own addresses and names: those can never be acted upon."""
-        return [entry for entry in observables if "internal" not in entry.tags] if self._history.count else observables
 
     def _decide(self, outcome: Outcome) -> None:
         alert, moment = outcome.alert, outcome.moment
