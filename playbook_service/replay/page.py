@@ -11,12 +11,24 @@ from playbook_service.replay.enrichment import Seen
 from playbook_service.replay.guard import ACT, ASK, OUTCOMES, STOPPED, Judged
 from playbook_service.replay.run import Result
 from playbook_service.replay.style import CSS, POLICY
-from playbook_service.replay.summary import ALONE, DISPOSITIONS, SUPPRESSED, Row
-from playbook_service.replay.words import SEVERITIES, acting, answer, clock, count, listed, span, spoke, two_digits
+from playbook_service.replay.summary import ALONE, DISPOSITIONS, SUPPRESSED, AlertRow, Row
+from playbook_service.replay.words import (
+    SEVERITIES,
+    acting,
+    answer,
+    clock,
+    count,
+    doing,
+    finding,
+    listed,
+    span,
+    spoke,
+    two_digits,
+)
 from propolis.duration import duration_text
 from propolis.verdict.ledger import Line
 
-LEDGERS, TARGETS, OPEN = 10, 60, 3
+LEDGERS, TARGETS, LISTED, OPEN = 10, 60, 500, 3
 _BEE = (
     '<svg viewBox="0 0 24 24" aria-hidden="true"><path fill="currentColor" d="M12 1l9.5 5.5v11L12 23l-9.5-5.5v-11z'
     'M12 5.6L6.5 8.8v6.4l5.500 3.200 5.500-3.200V8.800z" fill-rule="evenodd"/></svg>'
@@ -37,11 +49,16 @@ def _parts(result: Result, stories: int) -> Iterator[str]:
     yield from _header(result)
     yield "<main>"
     if result.summary.alerts:
-        for section in (_tiles, _when, _containments, _playbooks, _ledgers):
-            yield from section(result)
+        told = frozenset(case.number for case in result.summary.ranked_cases()[:stories])
+        yield from _tiles(result)
+        yield from _when(result)
+        yield from _containments(result, told)
+        yield from _playbooks(result)
+        yield from _ledgers(result)
         yield from _stories(result, stories)
         yield from _suppressed(result)
         yield from _differences(result)
+        yield from _alerts(result, told)
     yield from _unread(result)
     yield "</main>"
     yield from _footer(result)
@@ -105,7 +122,7 @@ LEGEND = {
 # --- containments --------------------------------------------------------------------------------------------------
 
 
-def _containments(result: Result) -> Iterator[str]:
+def _containments(result: Result, told: frozenset[int]) -> Iterator[str]:
     rows = result.summary.rows(ACT, ASK, STOPPED)
     yield "<h2>What would be contained</h2>"
     if not rows:
@@ -113,22 +130,29 @@ def _containments(result: Result) -> Iterator[str]:
         return
     caption = _shown(len(rows), TARGETS, "target") + ", each once, however many alerts led to it."
     heads = ("What", "Do", "!Target", "!For", "Case", "#Alerts", "Because")
-    yield from _table(caption, heads, [_containment(row) for row in rows[:TARGETS]])
+    yield from _table(caption, heads, [_containment(row, told) for row in rows[:TARGETS]])
 
 
 def _shown(total: int, most: int, noun: str) -> str:
     return f"The first {most:,} of {count(total, noun)}" if total > most else count(total, noun)
 
 
-def _containment(row: Row) -> list[str]:
+def _containment(row: Row, told: frozenset[int]) -> list[str]:
     judged, decision = row.judged, row.judged.decision
     why = escape(judged.why) if judged.outcome == STOPPED else _because(row)
     lasting = span(decision.seconds, permanent=decision.permanent)
-    case = f'<a href="#case-{row.case}">#{row.case}</a>' if row.case else ""
+    case = _case_link(row.case, told)
     return [
         _chip(judged.outcome), escape(acting(decision.responder)), f"<code>{escape(judged.target)}</code>",
         escape(lasting), case, f"{row.count:,}", why,
     ]  # fmt: skip
+
+
+def _case_link(number: int, told: frozenset[int]) -> str:
+    """The case's number, a link where its story is on the page."""
+    if not number:
+        return ""
+    return f'<a href="#case-{number}">#{number}</a>' if number in told else f"#{number}"
 
 
 def _because(row: Row) -> str:
@@ -338,6 +362,25 @@ def _differences(result: Result) -> Iterator[str]:
         for row in rows[:TARGETS]
     ]  # fmt: skip
     yield from _table(caption, heads, cells)
+
+
+def _alerts(result: Result, told: frozenset[int]) -> Iterator[str]:
+    rows = result.summary.listed[:LISTED]
+    yield "<h2>Alert by alert</h2>"
+    caption = _shown(result.summary.alerts, LISTED, "alert") + ", in order of the input."
+    heads = ("#Line", "!Time", "#Level", "Rule", "Agent", "What", "Case", "Wanted", "Gravest verdict")
+    yield f'<details><summary><span class="title">{escape(caption)}</span></summary>'
+    yield from _table(caption, heads, [_alert(row, told) for row in rows])
+    yield "</details>"
+
+
+def _alert(row: AlertRow, told: frozenset[int]) -> list[str]:
+    case = _case_link(row.case, told)
+    return [
+        f"{row.line:,}", escape(clock(row.time, "%m-%d %H:%M:%S") if row.time else "-"), str(row.level),
+        f"{escape(row.rule_id)} {escape(row.description)}", escape(row.agent), _chip(row.disposition), case,
+        escape(doing(row)), escape(finding(row.gravest)),
+    ]  # fmt: skip
 
 
 def _side(text: str) -> str:

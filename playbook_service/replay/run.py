@@ -51,7 +51,7 @@ def run(
             summary.outside += 1
         else:
             outcome = pipeline.process(alert)
-            disposition = summary.add(outcome)
+            disposition = summary.add(outcome, item.number)
             if sink is not None:
                 sink(item.number, outcome, disposition)
         if tick is not None:

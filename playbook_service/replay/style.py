@@ -75,11 +75,13 @@ summary::before{content:"\\25B8";color:var(--soft)}
 details[open]>summary::before{content:"\\25BE"}
 summary .title{font-weight:620;flex:1 1 260px;min-width:0;overflow-wrap:anywhere}
 summary .meta{color:var(--soft);font-size:.86rem}
+details>.scroll{border:0;margin:0;border-top:1px solid var(--line);border-radius:0 0 12px 12px}
 .story{padding:0 18px 14px 36px}
 .story ol,.story ul{margin:.3em 0 .8em;padding-left:1.2em}
 .story li{margin:.15em 0;overflow-wrap:anywhere}
 .story .time{color:var(--soft);font-variant-numeric:tabular-nums;font-size:.86rem;margin-right:.5em}
 .story h4{margin:.9em 0 .1em;font-size:.8rem;color:var(--soft);font-weight:640}
+td:last-child{overflow-wrap:anywhere}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:12px 0;font-size:.9rem}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 footer{padding-bottom:48px;color:var(--soft)}

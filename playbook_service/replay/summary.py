@@ -19,6 +19,7 @@ DISPOSITIONS = (ACT, ASK, STOPPED, SUPPRESSED, ALONE)
 """What becomes of an alert, the gravest of its decisions first."""
 
 MOST_TARGETS, MOST_CASES, MOST_OBSERVABLES, MOST_NAMES, MOST_CHANGES = 20_000, 2_000, 2_000, 5_000, 2_000
+MOST_LISTED = 1_000  # alerts of which a line is kept
 
 
 @dataclass
@@ -30,6 +31,22 @@ class Row:
     count: int = 0
     case: int = 0
     playbooks: dict[str, None] = field(default_factory=dict)
+
+
+class AlertRow(NamedTuple):
+    """One alert on one line: what it was, what was found, and what becomes of it."""
+
+    line: int
+    time: float | None
+    level: int
+    rule_id: str
+    description: str
+    agent: str
+    disposition: str
+    case: int
+    observables: int
+    gravest: Seen | None
+    decisions: tuple[Judged, ...]
 
 
 class ChangeRow(NamedTuple):
@@ -66,13 +83,16 @@ class Summary:
     changes: dict[tuple[str, str, str, str], ChangeRow] = field(default_factory=dict)
     changed_alerts: int = 0
     timeline: Timeline = field(default_factory=Timeline)
+    listed: list[AlertRow] = field(default_factory=list)
 
-    def add(self, outcome: Outcome) -> str:
-        """Take in what became of one alert; gives its disposition."""
+    def add(self, outcome: Outcome, line: int = 0) -> str:
+        """Take in what became of one alert, of that line of the input; gives its disposition."""
         self._count(outcome)
         disposition = disposition_of(outcome)
         self.dispositions[disposition] += 1
         self.timeline.add(outcome.moment, disposition)
+        if len(self.listed) < MOST_LISTED:
+            self.listed.append(_listed(outcome, disposition, line))
         for judged in outcome.judged:
             if judged.decision.responder:
                 self._decision(judged, outcome)
@@ -168,6 +188,26 @@ class Summary:
     def ranked_cases(self) -> list[Case]:
         """The cases kept, the gravest first."""
         return sorted(self.cases.values(), key=case_rank)
+
+
+def _listed(outcome: Outcome, disposition: str, line: int) -> AlertRow:
+    alert = outcome.alert
+    spoken = [seen for seen in outcome.seen if seen.verdict.count(None) < len(seen.verdict.lines)]
+    return AlertRow(
+        line,
+        alert.timestamp,
+        alert.level,
+        alert.rule_id,
+        alert.description,
+        alert.agent_name or alert.manager,
+        disposition,
+        outcome.case.number if outcome.case else 0,
+        len(outcome.observables),
+        max(spoken, key=lambda seen: seen.verdict.score, default=None),
+        tuple(
+            judged for judged in outcome.judged if judged.decision.responder and judged.outcome in (ACT, ASK, STOPPED)
+        ),
+    )
 
 
 def case_rank(case: Case) -> tuple[int, int, int, int]:

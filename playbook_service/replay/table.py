@@ -8,7 +8,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from playbook_service.replay.guard import ACT, ASK, STOPPED
 from playbook_service.replay.run import Result
 from playbook_service.replay.summary import ALONE, DISPOSITIONS, SUPPRESSED, Row
-from playbook_service.replay.words import SEVERITIES, acting, answer, clock, count, same_day, span, spoke, two_digits
+from playbook_service.replay.words import (
+    SEVERITIES,
+    acting,
+    answer,
+    clock,
+    count,
+    doing,
+    finding,
+    same_day,
+    span,
+    spoke,
+    two_digits,
+)
 
 COLOURS = {ACT: "31;1", ASK: "33;1", STOPPED: "35;1", SUPPRESSED: "36", ALONE: "2", "head": "1", "dim": "2"}
 NARROWEST, WIDEST = 60, 160
@@ -80,7 +92,7 @@ def render(result: Result, paper: Paper, *, limit: int) -> Iterator[str]:
         yield from _faults(result, paper)
         yield from _what_is_what(result, paper)
         return
-    for part in (_containments, _cases, _playbooks, _suppressions, _changes, _faults):
+    for part in (_containments, _cases, _playbooks, _suppressions, _changes, _alerts, _faults):
         lines = list(part(result, paper, limit))
         if lines:
             yield ""
@@ -140,7 +152,7 @@ def _cases(result: Result, paper: Paper, limit: int) -> Iterator[str]:
     if not cases:
         return
     yield _title(paper, "Cases", min(limit, len(cases)), result.summary.case_count)
-    form = "%H:%M" if same_day(result.summary.first, result.summary.last) else "%m-%d %H:%M"
+    form = _time_form(result)
     heads = ("case", "outcome", "severity", "alerts", "from", "agent", "source", "title")
     rows = [
         (
@@ -191,6 +203,25 @@ def _changes(result: Result, paper: Paper, limit: int) -> Iterator[str]:
     ]  # fmt: skip
     if cells:
         yield from paper.table(heads, cells)
+
+
+def _alerts(result: Result, paper: Paper, limit: int) -> Iterator[str]:
+    rows = result.summary.listed[:limit]
+    yield _title(paper, "Alerts", len(rows), result.summary.alerts)
+    form = _time_form(result)
+    heads = ("line", "time", "level", "rule", "agent", "what", "case", "wanted", "gravest verdict")
+    cells = [
+        (
+            str(row.line), clock(row.time, form) if row.time else "-", str(row.level), row.rule_id, row.agent,
+            row.disposition, f"#{row.case}" if row.case else "", doing(row), finding(row.gravest),
+        )
+        for row in rows
+    ]  # fmt: skip
+    yield from paper.table(heads, cells)
+
+
+def _time_form(result: Result) -> str:
+    return "%H:%M" if same_day(result.summary.first, result.summary.last) else "%m-%d %H:%M"
 
 
 def _faults(result: Result, paper: Paper, _limit: int = 0) -> Iterator[str]:

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timezone
 
+from playbook_service.replay.enrichment import Seen
 from playbook_service.replay.guard import ACT, ASK, STOPPED
 from playbook_service.replay.run import Result
-from playbook_service.replay.summary import ALONE, SUPPRESSED, Row
+from playbook_service.replay.summary import ALONE, SUPPRESSED, AlertRow, Row
 from propolis.duration import duration_text
 
 ACTS: dict[str, tuple[str, str, str]] = {
@@ -48,6 +49,18 @@ def span(seconds: int, *, permanent: bool = False) -> str:
 def two_digits(value: float) -> str:
     """Cut and not rounded: .949 must not read as .95, nor .996 as certainty."""
     return f"{int(value * 100 + 1e-9) / 100:.2f}"
+
+
+def finding(seen: Seen | None) -> str:
+    """`malicious 0.98: 203.0.113.17`, or the empty text where no source said anything."""
+    if seen is None:
+        return ""
+    return f"{seen.fields['verdict']} {two_digits(seen.verdict.score)}: {seen.observable.data}"
+
+
+def doing(row: AlertRow) -> str:
+    """What the playbooks want for one alert: `block 203.0.113.17, isolate web02 (host 002)`."""
+    return ", ".join(f"{acting(judged.decision.responder)} {judged.target}" for judged in row.decisions)
 
 
 def acting(responder: str) -> str:

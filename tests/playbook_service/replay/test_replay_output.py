@@ -268,6 +268,23 @@ def test_ids_are_unique_and_links_lead_somewhere(any_page):
     assert links <= set(ids)
 
 
+def test_cases_whose_story_is_not_told_are_no_links(result):
+    tags = checked(page(result, stories=2))
+    links = {attributes["href"] for tag, attributes in tags if tag == "a"}
+    assert len(links) == 2
+    assert links == {f"#{attributes['id']}" for tag, attributes in tags if tag == "details" and "id" in attributes}
+
+
+def test_every_alert_is_listed_with_what_becomes_of_it(result):
+    text = page(result, stories=40)
+    assert "93 alerts, in order of the input." in text
+    rows = re.findall(r"<tr><td class=.n.>\d+</td><td class=.t.>11-17 ", text)
+    assert len(rows) == 93
+    table = list(render(result, Paper(160), limit=93))
+    begin = next(index for index, line in enumerate(table) if line.startswith("Alerts (93)"))
+    assert sum(line.split()[:1] == [str(number)] for number, line in enumerate(table[begin + 2 :], 1)) == 93
+
+
 def test_plots_and_tables_can_be_read_without_seeing_them(result):
     tags = checked(page(result, stories=40))
     plots = [attributes for tag, attributes in tags if tag == "svg"]
