@@ -43,7 +43,10 @@ class SafeWorker(Worker):  # type: ignore[misc]
             document = read_input(self._folder)
         except (PropolisError, OSError) as error:
             self.error(str(error))
-        self._load(document)
+        try:
+            self._load(document)
+        except RecursionError:
+            self.error("The job's configuration is nested too deeply to be read.")
 
     def _load(self, document: dict[str, Any]) -> None:
         """Set what `cortexutils.Worker.__init__` would, from the document that was read, then check TLP and PAP."""
@@ -81,7 +84,7 @@ class SafeWorker(Worker):  # type: ignore[misc]
     def run(self) -> None:
         """Answer, or fail in one sentence; never both, never a traceback."""
         try:
-            report = self._report(self.answer())
+            write_output(self._folder, self._report(self.answer()))
         except PropolisError as error:
             self.error(str(error))
         except RecursionError:
@@ -90,7 +93,6 @@ class SafeWorker(Worker):  # type: ignore[misc]
             self.error("The input is too large for the memory this worker has.")
         except Exception as error:  # the job must end in a report whatever went wrong
             self.error(f"Unexpected {type(error).__name__} in {_spot(error)}: {error}. Please report this.")
-        write_output(self._folder, report)
 
     def _report(self, answer: Answer) -> dict[str, Any]:
         return {
@@ -102,8 +104,11 @@ class SafeWorker(Worker):  # type: ignore[misc]
     def error(self, message: str, ensure_ascii: bool = False) -> NoReturn:
         """Write the failure report, with the input's secrets blanked, and end the process."""
         del ensure_ascii
-        report = {"success": False, "errorMessage": message, "input": self._echo()}
-        write_output(self._folder, blank(report, self._secrets))
+        report: dict[str, Any] = {"success": False, "errorMessage": message}
+        try:
+            write_output(self._folder, blank({**report, "input": self._echo()}, self._secrets))
+        except RecursionError:  # an input nested that deeply is not repeated; the sentence is still due
+            write_output(self._folder, blank({**report, "input": {}}, self._secrets))
         sys.exit(1)
 
     def _echo(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ outgoing text is replaced.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 REMOVED = "REMOVED"
@@ -25,10 +26,20 @@ SECRET_PHRASES = (
 _SHORTEST = 4  # a shorter "secret" would blank innocent letters all over a report
 
 
+_PLACES = ("file", "path", "url", "id", "name", "attribute")  # `key_file` says where a key lies, not what it is
+_WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+
+
 def sounds_secret(name: str) -> bool:
-    """True when a setting of this name holds something that must not be shown."""
-    lowered = name.lower()
-    return any(phrase in lowered for phrase in SECRET_PHRASES)
+    """True when a setting of this name holds something that must not be shown.
+
+    `key` counts as a word of its own or the end of one (`apiKey`, `api_key`, `apikey`), not in `keycloak_url`.
+    """
+    words = [word.lower() for word in _WORDS.findall(name)]
+    if not words or words[-1] in _PLACES:
+        return False
+    lowered = "".join(words)
+    return any(word.endswith("key") for word in words) or any(phrase in lowered for phrase in SECRET_PHRASES[1:])
 
 
 def secret_values(config: Any) -> list[str]:
