@@ -21,6 +21,7 @@ from playbook_service.replay.words import (
     doing,
     finding,
     listed,
+    same_day,
     span,
     spoke,
     two_digits,
@@ -129,7 +130,7 @@ def _containments(result: Result, told: frozenset[int]) -> Iterator[str]:
         yield '<p class="note">Nothing: no playbook asked for a containment.</p>'
         return
     caption = _shown(len(rows), TARGETS, "target") + ", each once, however many alerts led to it."
-    heads = ("What", "Do", "!Target", "!For", "Case", "#Alerts", "Because")
+    heads = ("What", "!Do", "!Target", "!For", "!Case", "#Alerts", "~Because")
     yield from _table(caption, heads, [_containment(row, told) for row in rows[:TARGETS]])
 
 
@@ -171,10 +172,13 @@ def _chip(kind: str, text: str = "") -> str:
 
 
 def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """A table of cells that are HTML already; a head with # is a column of numbers, one with ! is not wrapped."""
+    """A table of cells that are HTML already.
+
+    A head with # is a column of numbers, one with ! is not wrapped, one with ~ holds text and may be wrapped anywhere.
+    """
     yield f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
     yield f"<caption>{escape(caption)}</caption><thead><tr>"
-    yield "".join(f'<th scope="col"{_column(head)}>{escape(head.lstrip("#!"))}</th>' for head in heads)
+    yield "".join(f'<th scope="col"{_column(head)}>{escape(head.lstrip("#!~"))}</th>' for head in heads)
     yield "</tr></thead><tbody>"
     for row in rows:
         yield (
@@ -184,7 +188,7 @@ def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) ->
 
 
 def _column(head: str) -> str:
-    return {"#": ' class="n"', "!": ' class="t"'}.get(head[:1], "")
+    return {"#": ' class="n"', "!": ' class="t"', "~": ' class="w"'}.get(head[:1], "")
 
 
 # --- playbooks and ledgers -----------------------------------------------------------------------------------------
@@ -339,7 +343,7 @@ def _suppressed(result: Result) -> Iterator[str]:
     yield "<h2>Suppressed</h2>"
     caption = "Alerts that analysts keep closing as false positive; counted, but no case and no question."
     yield from _table(
-        caption, ("#Alerts", "Because"), [(f"{n:,}", escape(why)) for why, n in found.most_common(TARGETS)]
+        caption, ("#Alerts", "~Because"), [(f"{n:,}", escape(why)) for why, n in found.most_common(TARGETS)]
     )
 
 
@@ -352,7 +356,7 @@ def _differences(result: Result) -> Iterator[str]:
         yield '<p class="note">Nothing: both sets of playbooks decide the same for every alert.</p>'
         return
     caption = _shown(len(rows), TARGETS, "difference") + "; before is --against, after is --playbooks."
-    heads = ("Before", "After", "Action", "!Target", "#Alerts", "!First alert", "Why before", "Why after")
+    heads = ("Before", "After", "Action", "!Target", "#Alerts", "!First alert", "~Why before", "~Why after")
     cells = [
         [
             _side(row.change.before), _side(row.change.after), escape(row.change.action),
@@ -368,18 +372,19 @@ def _alerts(result: Result, told: frozenset[int]) -> Iterator[str]:
     rows = result.summary.listed[:LISTED]
     yield "<h2>Alert by alert</h2>"
     caption = _shown(result.summary.alerts, LISTED, "alert") + ", in order of the input."
-    heads = ("#Line", "!Time", "#Level", "Rule", "Agent", "What", "Case", "Wanted", "Gravest verdict")
+    heads = ("#Line", "!Time", "#Level", "~Rule", "!Agent", "What", "!Case", "Wanted", "~Gravest verdict")
+    form = "%H:%M:%S" if same_day(result.summary.first, result.summary.last) else "%m-%d %H:%M:%S"
     yield f'<details><summary><span class="title">{escape(caption)}</span></summary>'
-    yield from _table(caption, heads, [_alert(row, told) for row in rows])
+    yield from _table(caption, heads, [_alert(row, form, told) for row in rows])
     yield "</details>"
 
 
-def _alert(row: AlertRow, told: frozenset[int]) -> list[str]:
+def _alert(row: AlertRow, form: str, told: frozenset[int]) -> list[str]:
     case = _case_link(row.case, told)
     return [
-        f"{row.line:,}", escape(clock(row.time, "%m-%d %H:%M:%S") if row.time else "-"), str(row.level),
+        f"{row.line:,}", escape(clock(row.time, form) if row.time else "-"), str(row.level),
         f"{escape(row.rule_id)} {escape(row.description)}", escape(row.agent), _chip(row.disposition), case,
-        escape(doing(row)), escape(finding(row.gravest)),
+        escape(doing(row)).replace(", ", "<br>"), escape(finding(row.gravest)),
     ]  # fmt: skip
 
 

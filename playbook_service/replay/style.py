@@ -81,7 +81,7 @@ details>.scroll{border:0;margin:0;border-top:1px solid var(--line);border-radius
 .story li{margin:.15em 0;overflow-wrap:anywhere}
 .story .time{color:var(--soft);font-variant-numeric:tabular-nums;font-size:.86rem;margin-right:.5em}
 .story h4{margin:.9em 0 .1em;font-size:.8rem;color:var(--soft);font-weight:640}
-td:last-child{overflow-wrap:anywhere}
+td.w{overflow-wrap:anywhere;min-width:12rem}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:12px 0;font-size:.9rem}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 footer{padding-bottom:48px;color:var(--soft)}
