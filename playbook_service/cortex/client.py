@@ -53,6 +53,11 @@ class Cortex:
         self._client = opened(0.0)
         self._patient = opened(LONGEST_WAIT)
 
+    def close(self) -> None:
+        """Close the connections that are kept open; the next call opens new ones."""
+        self._client.close()
+        self._patient.close()
+
     def version(self) -> str:
         """Cortex' version, such as `4.1.0-1`; needs no key. Raises ConfigurationError where something else answers."""
         versions = reading.document(self._client.get("/api/status")).get("versions")

@@ -28,6 +28,9 @@ class Base(Hive):
         self._version = version
         self._clock = clock
 
+    def close(self) -> None:
+        self._link.client.close()
+
     def version(self) -> str:
         return self._version
 

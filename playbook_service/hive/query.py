@@ -41,8 +41,8 @@ def where(*conditions: Step) -> Step:
 
 
 def equals(field: str, value: Any) -> Step:
-    """A condition: the field is this."""
-    return {"_eq": {"_field": field, "_value": value}}
+    """A condition: the field is this. `_is` and not `_eq`, which TheHive 4 does not know."""
+    return {"_is": {"_field": field, "_value": value}}
 
 
 def at_least(field: str, value: int) -> Step:

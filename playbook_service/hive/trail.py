@@ -16,10 +16,10 @@ _UNKNOWN = (400, 404, 501)
 def of_entity(link: Link, entity: str, entity_id: str, root_id: str) -> list[Audit]:
     """The lines on an entity, newest first.
 
-    The flow tells the latest of a whole case (version 4: ten main ones of the last day, whatever is asked for), so a
-    busy case pushes a line out of it, and it may lag behind; the query `listAuditFromObject` tells all of one entity.
-    TheHives that keep their audits in Elasticsearch (5.x, optional) do not answer that: then the flow is all there is,
-    and enough as long as it reaches back to the entity's creation.
+    The flow tells the latest of a whole case (version 4: ten main ones, whatever is asked for), so a busy case pushes a
+    line out of it, and it may lag behind; the query `listAuditFromObject` tells all of one entity. TheHives that keep
+    their audits in Elasticsearch (5.x, optional) do not answer that: then the flow is all there is, and enough as long
+    as it reaches back to the entity's creation.
     """
     found = _of(entity, entity_id, _flow(link, root_id))
     try:

@@ -95,7 +95,7 @@ class HiveV4(Common):
         def write() -> None:
             have = present()
             whole = list(dict.fromkeys((*have, *_missing(tags, have))))
-            self._link.call(f"{kind}.update", "PATCH", path, json={"tags": whole}, retry=True)
+            self._link.call(f"{kind}.update", "PATCH", path, json={"tags": whole}, retry=False)  # it would grow old
 
         self.settled(write, lambda: not _missing(tags, present()), f"the tags of the {kind}")
 

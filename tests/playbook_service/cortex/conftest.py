@@ -23,5 +23,7 @@ def server() -> Iterator[Script]:
 
 
 @pytest.fixture
-def cortex(server: Script) -> Cortex:
-    return Cortex(server.url, "c0rtex-key", clock=ManualClock(), timeout=(2.0, 0.3), retries=0)
+def cortex(server: Script) -> Iterator[Cortex]:
+    cortex = Cortex(server.url, "c0rtex-key", clock=ManualClock(), timeout=(2.0, 0.3), retries=0)
+    yield cortex
+    cortex.close()

@@ -34,15 +34,21 @@ def payload(fixtures: Path) -> Payload:
 
 
 @pytest.fixture
-def hive5(server: Script) -> Hive:
+def hive5(server: Script) -> Iterator[Hive]:
     server.on("GET /api/v1/status/public", Reply(200, {"version": "5.7.5-1", "sso": False}))
-    return connect(server.url, "secret-key", clock=ManualClock(), timeout=(2.0, 0.3), retries=0)
+    yield from _opened(server)
 
 
 @pytest.fixture
-def hive4(server: Script) -> Hive:
+def hive4(server: Script) -> Iterator[Hive]:
     server.on("GET /api/status", Reply(200, {"versions": {"Scalligraph": "1.0.0", "TheHive": "4.1.24-1"}}))
-    return connect(server.url, "secret-key", clock=ManualClock(), timeout=(2.0, 0.3), retries=0)
+    yield from _opened(server)
+
+
+def _opened(server: Script) -> Iterator[Hive]:
+    hive = connect(server.url, "secret-key", clock=ManualClock(), timeout=(2.0, 0.3), retries=0)
+    yield hive
+    hive.close()
 
 
 @pytest.fixture(params=[4, 5])

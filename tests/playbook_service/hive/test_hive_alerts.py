@@ -111,7 +111,7 @@ def test_a_key_whose_parts_hold_semicolons_is_looked_up_by_a_query(server: Scrip
     found, new = hive.create_alert(DRAFT._replace(reference="a;b"))
     assert (found.reference, new) == ("a;b", False)
     condition = server.calls("listAlert")[0].json["query"][1]
-    assert {"_eq": {"_field": "sourceRef", "_value": "a;b"}} in condition["_and"]
+    assert {"_is": {"_field": "sourceRef", "_value": "a;b"}} in condition["_and"]
 
 
 def test_an_unknown_technique_does_not_lose_the_alert(server: Script, hive5: Hive) -> None:

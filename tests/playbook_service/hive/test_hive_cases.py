@@ -202,8 +202,8 @@ def test_one_that_is_there_is_found_whatever_form_the_refusal_has(
     assert hive.create_observable("~81924208", IP).id == "~41103504"
     condition = server.calls("getCase observables")[0].json["query"][2]
     assert condition["_and"] == [
-        {"_eq": {"_field": "dataType", "_value": "ip"}},
-        {"_eq": {"_field": "data", "_value": "203.0.113.45"}},
+        {"_is": {"_field": "dataType", "_value": "ip"}},
+        {"_is": {"_field": "data", "_value": "203.0.113.45"}},
     ]
 
 

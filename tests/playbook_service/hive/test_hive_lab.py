@@ -59,7 +59,9 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def right(lab: Lab) -> Iterator[Hive]:
     """The service's own line to the lab; no fault is left over."""
-    yield connect(lab.thehive_url, lab.keys.service, organisation=ORGANISATION, timeout=(2.0, 2.0), retries=0)
+    hive = connect(lab.thehive_url, lab.keys.service, organisation=ORGANISATION, timeout=(2.0, 2.0), retries=0)
+    yield hive
+    hive.close()
     lab.faults.clear()
 
 
