@@ -4,22 +4,18 @@ Step `alert:<alert>` `{"alert"}`: playbooks on the alert; its case (`placement`)
 (`deciding`); then step `enrich:<alert>`. The alert's record says `cased` or `loose` afterwards.
 
 Step `case:<case>:<standing>` `{"case", "alert"}`: playbooks on the case, once for each of its standings (`standing`).
-
-Record `case`, key = the case's id: state `open`; body `number`, `alerts` (keys, the first 200), `note` (what was not as
-the playbooks wished, such as a missing template). Written when one of our alerts comes into it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
-from playbook_service.engine import arrival
-from playbook_service.engine.arrival import CASED, LOOSE, Known
+from playbook_service.engine import arrival, placement
+from playbook_service.engine.arrival import LOOSE, Known
 from playbook_service.engine.context import case_fields, ceiling
 from playbook_service.engine.deciding import Deciding, Situation, needs_case
-from playbook_service.engine.placement import Place, Placement
+from playbook_service.engine.placement import Place, Placement, joined
 from playbook_service.engine.ruling import Scene
 from playbook_service.engine.standing import changed, standing
 from playbook_service.engine.step import Done, Later, Outcome, follow
@@ -29,9 +25,6 @@ from playbook_service.playbook import Decision, decide
 from playbook_service.store.contract import Item, Transaction
 from propolis.alert import Alert
 from propolis.alert.severity import assess
-
-KIND = "case"
-_MOST_ALERTS = 200
 
 
 class Casework:
@@ -76,18 +69,8 @@ class Casework:
     def _note(self, work: Transaction, known: Known, place: Place | None) -> None:
         if place is None:
             known.saved(work, LOOSE, "")
-            return
-        case = place.case
-        known.saved(work, CASED, case.id)
-        record = work.get(KIND, case.id)
-        body: dict[str, Any] = record.body if record else {"number": case.number, "alerts": [], "note": place.note}
-        if known.key not in body["alerts"] and len(body["alerts"]) < _MOST_ALERTS:
-            body = {**body, "alerts": [*body["alerts"], known.key]}
-            work.save(KIND, case.id, body, version=record.version if record else 0, state="open", ref=case.id)
-        what = "case opened" if place.opened else "alert joined"
-        self._tools.journal.write(
-            work, what, case=case.id, number=case.number, alert=known.key, note=place.note or None, automated=True
-        )
+        else:
+            joined(work, self._tools, known, place)
 
     def case(self, item: Item) -> Outcome:
         """Step `case`."""
@@ -114,7 +97,7 @@ def _once_more(work: Transaction, case: Case, alert: str) -> None:
 
 
 def _first_alert(work: Transaction, case_id: str) -> str:
-    record = work.get(KIND, case_id)
+    record = work.get(placement.CASE, case_id)
     return str(record.body["alerts"][0]) if record and record.body["alerts"] else ""
 
 

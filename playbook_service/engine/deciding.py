@@ -19,7 +19,7 @@ from playbook_service.engine.arrival import Known
 from playbook_service.engine.books import GROUPS, Books, Kept, Objects, wanted_of
 from playbook_service.engine.context import case_fields, ceiling
 from playbook_service.engine.markdown import code
-from playbook_service.engine.placement import Place, Placement
+from playbook_service.engine.placement import Place, Placement, joined
 from playbook_service.engine.ruling import Asker, Ruling, Scene
 from playbook_service.engine.standing import changed
 from playbook_service.engine.step import Commit, Done, Later, Outcome, follow
@@ -74,12 +74,10 @@ class Deciding:
         present = tools.hive.observables(case.id) if case else []
         context = context_of(known.alert, verdict, seen, case, present)
         decisions = decide(playbooks, VERDICT, context, ceiling_mode=ceiling(tools, policy))
-        placed: Place | Later | None = None
-        if case is None and decisions and needs_case(decisions, known.alert, policy):
-            placed = self._placement.place(known, [entry for entry in decisions if entry.verb == "case"])
-            if isinstance(placed, Later):
-                return placed
-            case = placed.case if placed else None
+        placed = self._placed(known, case, decisions, policy)
+        if isinstance(placed, Later):
+            return placed
+        case = placed.case if placed else case
         observable_id = self._at_home(verdict, case)
         lines = tuple(verdict.body["full"].get("explanation") or ())
         scene = Scene(VERDICT, case.id if case else "", known.key, observable_id, verdict.key, lines, playbooks.digest)
@@ -87,11 +85,18 @@ class Deciding:
         commit = self.settle(situation, decisions, policy)
 
         def finish(work: Transaction) -> None:
-            if placed is not None and case is not None:
-                known.saved(work, arrival.CASED, case.id)
+            if placed is not None:
+                joined(work, tools, known, placed)
             commit(work)
 
         return Done(finish)
+
+    def _placed(
+        self, known: Known, case: Case | None, decisions: Sequence[Decision], policy: Policy
+    ) -> Place | Later | None:
+        if case is not None or not needs_case(decisions, known.alert, policy):
+            return None
+        return self._placement.place(known, [entry for entry in decisions if entry.verb == "case"])
 
     def _at_home(self, verdict: Record, case: Case | None) -> str:
         """The observable in the case: one that was looked into at the alert has another id there."""

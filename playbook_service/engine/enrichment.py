@@ -1,6 +1,7 @@
 """Every observable of an alert is put before the analyzers that the playbooks name, and what they say is waited for.
 
-Step `enrich:<alert>` `{"alert"}`: whom to ask of what. One run for each (case or alert, observable, set of analyzers).
+Step `enrich:<alert>` `{"alert"}`: whom to ask of what. One run for each (case, observable, set of analyzers), and one
+for each (value, set of analyzers) that alerts without a case have in common.
 
 Step `run:<run>:<round>` `{"run", "round"}`: start the analyzers, follow them, and when all have ended, or the deadline
 has passed, go on with step `score:<run>:<round>` `{"run", "round"}`.
@@ -73,7 +74,7 @@ class Enrichment:
         if known is None:
             return Done()
         if not known.case_id and self._tools.hive.major < 5:
-            return Done(lambda work: self._not_here(work, known))
+            return Done()  # TheHive 4 runs analyzers on the observables of cases only
         playbooks = self._tools.playbooks()
         asked = [(subject, whom) for subject, whom in self._asked(known, playbooks) if whom.analyzers]
 
@@ -108,8 +109,7 @@ class Enrichment:
 
     def _begin(self, work: Transaction, known: Known, subject: Subject, whom: Asked, digest: str) -> None:
         """Begin a run, join the one that is on its way, or use the verdict of one that ended a moment ago."""
-        home = known.case_id or known.hive_id
-        key = content_digest([home, subject.observable.id, sorted(whom.analyzers)])[:24]
+        key = _key(known, subject, whom)
         record = work.get(KIND, key)
         if record is None:
             self._start(work, None, key, _body(known, subject, whom, digest, 1), known.case_id)
@@ -123,10 +123,6 @@ class Enrichment:
     def _start(self, work: Transaction, record: Record | None, key: str, body: dict[str, Any], case_id: str) -> None:
         work.save(KIND, key, body, version=record.version if record else 0, state=STATE_RUNNING, ref=case_id)
         follow(work, "run", f"{key}:{body['round']}", run=key, round=body["round"])
-
-    def _not_here(self, work: Transaction, known: Known) -> None:
-        why = "TheHive 4 runs analyzers on the observables of cases only, and no playbook wants a case for this alert"
-        self._tools.journal.write(work, "not enriched", alert=known.key, why=why)
 
     # asking ---------------------------------------------------------------------------------------------------------
 
@@ -181,6 +177,14 @@ def orders_of(record: Record, step: str, fresh: float) -> list[Order]:
 def follow_verdict(work: Transaction, verdict: str, alert: str) -> bool:
     """Have a verdict decided upon for an alert; once."""
     return follow(work, "verdict", f"{verdict}:{alert}", verdict=verdict, alert=alert)
+
+
+def _key(known: Known, subject: Subject, whom: Asked) -> str:
+    """One run for an observable of a case; and one for a value that alerts without a case have in common: the same
+    noise again and again must not ask the sources again and again."""
+    entry = subject.observable
+    about = [known.case_id, entry.id] if known.case_id else ["", entry.data_type, entry.data]
+    return content_digest([*about, sorted(whom.analyzers)])[:24]
 
 
 def _body(known: Known, subject: Subject, whom: Asked, digest: str, number: int) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 Record `casekey`, key `<source|agent|observable>:<hash of the value>`: the newest cases on that value, each with its
 source and agent, so that any combination a playbook merges on is found. An entry without a case is a reservation: its
 alert is opening the case at this moment, and alerts like it wait for it instead of opening another.
+
+Record `case`, key = the case's id: state `open`; body `number`, `alerts` (keys, the first 200), `note` (what was not as
+the playbooks wished, such as a missing template). Written when one of our alerts comes into it.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from playbook_service.replay.casebook import DAY, USUAL, Facts, facts_of
 from playbook_service.store.contract import Transaction
 from propolis.http import HttpError
 
-KIND = "casekey"
+KIND, CASE = "casekey", "case"
+_MOST_ALERTS = 200
 _MOST_ENTRIES, _MOST_OBSERVABLES = 20, 50
 _OPENS_WITHIN = 600.0  # seconds after which a reservation that came to nothing no longer holds others up
 _NO_TEMPLATE = (400, 404)
@@ -118,6 +122,23 @@ class Placement:
         with self._tools.store.transaction() as work:
             for key in _keys(facts):
                 _change(work, key, lambda entries: [entry for entry in entries if entry["case"] != case_id])
+
+
+def joined(work: Transaction, tools: Tools, known: Known, place: Place) -> None:
+    """Note that an alert is in its case."""
+    case = place.case
+    known.saved(work, arrival.CASED, case.id)
+    record = work.get(CASE, case.id)
+    body: dict[str, Any] = record.body if record else {"number": case.number, "alerts": [], "note": place.note}
+    if known.key in body["alerts"]:
+        return
+    if len(body["alerts"]) < _MOST_ALERTS:
+        body = {**body, "alerts": [*body["alerts"], known.key]}
+        work.save(CASE, case.id, body, version=record.version if record else 0, state="open", ref=case.id)
+    what = "case opened" if place.opened else "alert joined"
+    tools.journal.write(
+        work, what, case=case.id, number=case.number, alert=known.key, note=place.note or None, automated=True
+    )
 
 
 def terms_of(wishes: Iterable[Decision]) -> list[Terms]:

@@ -66,6 +66,8 @@ class Scoring:
         if not evidence.settled:
             return Later(_POLL, "the reports' taxonomies are on their way")
         told = record.body["observable"]
+        if not evidence.jobs:
+            return self._computed(record, evidence, options, "there are no reports")
         scorer = newest(self._tools.hive.analyzers(told["dataType"]), SCORER)
         if scorer is None:
             return self._computed(
@@ -135,8 +137,9 @@ class Scoring:
         asked = options._replace(asked=evidence.asked)
         now = self._tools.clock.now()
         verdict = assess(told["dataType"], told["data"], evidence.jobs, now=now, options=asked)
-        tag = f"propolis:verdict={verdict.verdict}"
-        self._tools.hive.update_observable(told["id"], add_tags=[tag])  # no mini report hangs there to show it
+        if evidence.jobs:  # no mini report will hang there to show it
+            tag = f"propolis:verdict={verdict.verdict}"
+            self._tools.hive.update_observable(told["id"], add_tags=[tag])
         return self._concluded(record, evidence, verdict.to_dict(), f"computed by the service: {why}", "")
 
     def _concluded(self, record: Record, evidence: Evidence, full: dict[str, Any], how: str, job_id: str) -> Outcome:
