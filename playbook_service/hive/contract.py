@@ -32,6 +32,7 @@ class Hive(ABC):
     major: int
     """4 or 5."""
 
+    @abstractmethod
     def close(self) -> None:
         """Close the connections that are kept open; the next call opens new ones."""
 
