@@ -29,7 +29,7 @@ from propolis.http import HttpError, Response, segment
 
 Changed = TypeVar("Changed", Alert, Case, Task, Observable)
 _MOST_CHANGES = 10_000
-_LOST = (400, 404)  # how an unknown technique or custom field is refused
+_UNKNOWN = (400, 404)  # how something that TheHive's catalogues lack is refused
 
 
 class Common(Connector):
@@ -74,7 +74,7 @@ class Common(Connector):
             found = self.resolved(error, lambda: self._alert_of(draft))
             if found is not None:
                 return found, error.ambiguous  # in doubt: ours after all; refused: one that was there
-            if draft.techniques and error.status in _LOST:
+            if draft.techniques and error.status in _UNKNOWN:
                 return self._without_techniques(draft)
             raise
 
@@ -89,7 +89,7 @@ class Common(Connector):
         path, body = self._procedure(kind, entity_id), writing.procedure(technique, occurred)
         if self.major == 4:
             body["caseId"] = entity_id
-        self._link.call(f"{kind}.procedure", "POST", path, json=body, accept=(200, 201, *_LOST))
+        self._link.call(f"{kind}.procedure", "POST", path, json=body, accept=(200, 201, *_UNKNOWN))
 
     def _procedure(self, kind: str, entity_id: str) -> str:
         return "/api/v1/procedure" if self.major == 4 else f"/api/v1/{kind}/{segment(entity_id)}/procedure"
@@ -132,16 +132,19 @@ class Common(Connector):
 
     def _ensure_tasks(self, case_id: str, drafts: Sequence[TaskDraft]) -> None:
         """Make those tasks that no task of the case has the title of; a repetition after a crash makes none twice."""
-        present = {one.title for one in self.tasks(case_id)} if drafts else set()
         for draft in drafts:
-            if draft.title in present:
-                continue
-            try:
-                self.create_task(case_id, draft)
-            except HttpError as error:
-                titles = lambda: any(one.title == draft.title for one in self.tasks(case_id)) or None  # noqa: B023, E731
-                if not error.ambiguous or not self.resolved(error, titles):
-                    raise
+            if self._titled(case_id, draft.title) is None:
+                self._make_titled(case_id, draft)
+
+    def _make_titled(self, case_id: str, draft: TaskDraft) -> None:
+        try:
+            self.create_task(case_id, draft)
+        except HttpError as error:
+            if not error.ambiguous or self.resolved(error, lambda: self._titled(case_id, draft.title)) is None:
+                raise
+
+    def _titled(self, case_id: str, title: str) -> Task | None:
+        return next((one for one in self.tasks(case_id) if one.title == title), None)
 
     def merge(self, alert_id: str, case_id: str) -> Case:
         found = self._case_of(alert_id)
@@ -283,11 +286,14 @@ class Common(Connector):
 def _made(answer: Response) -> tuple[Observable | None, str]:
     """The observable of a list (201), or of the parts of a 207, with what was said of the part that failed."""
     found = answer.json()
-    success = found if isinstance(found, list) else found.get("success", [found]) if isinstance(found, Mapping) else []
-    failure = found.get("failure", []) if isinstance(found, Mapping) else []
-    made = next((one for one in success if isinstance(one, Mapping) and reading.identity(one)), None)
-    refusal = next((reading.text(one, "message") for one in failure if isinstance(one, Mapping)), "")
+    parts = found if isinstance(found, Mapping) else {"success": found}
+    made = next((one for one in _objects(parts.get("success")) if reading.identity(one)), None)
+    refusal = next((reading.text(one, "message") for one in _objects(parts.get("failure"))), "")
     return (None if made is None else reading.observable(made)), refusal
+
+
+def _objects(value: Any) -> list[Document]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 def _is_file(found: Document, draft: ObservableDraft) -> bool:
