@@ -19,12 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--thehive", metavar="HOST:PORT", default="127.0.0.1:9000", help="where TheHive listens")
     parser.add_argument("--cortex", metavar="HOST:PORT", default="127.0.0.1:9001", help="where Cortex listens")
     parser.add_argument("--version", type=int, choices=(4, 5), default=5, help="which TheHive to be (default: 5)")
-    parser.add_argument(
-        "--analyzers", metavar="DIR", type=Path, action="append", default=[], help="folder of analyzers; repeatable"
-    )
-    parser.add_argument(
-        "--responders", metavar="DIR", type=Path, action="append", default=[], help="folder of responders; repeatable"
-    )
+    for kind in ("analyzers", "responders"):
+        text = f"folder of {kind} (default: this project's own, in a clone); repeatable"
+        parser.add_argument(f"--{kind}", metavar="DIR", type=Path, action="append", help=text)
     parser.add_argument(
         "--reports", metavar="FILE", type=Path, action="append", default=None,
         help="recorded reports that analyzers answer from (default: the sample reports); repeatable",
@@ -42,10 +39,11 @@ def run(arguments: argparse.Namespace) -> int:
     stop = threading.Event()
     try:
         lab = _lab(arguments)
+        left = lab.enable_all()
         with lab:
             if arguments.webhook:
                 lab.notify(arguments.webhook, dialect=arguments.webhook_version, auth=_auth(arguments.webhook_token))
-            print(json.dumps(lab.describe(), indent=2), flush=True)
+            print(json.dumps({**lab.describe(), "notEnabled": left}, indent=2), flush=True)
             _wait(stop)
     except OSError as error:
         raise ConfigurationError(f"The lab cannot listen there: {error.strerror}; choose other ports.") from error
@@ -56,19 +54,22 @@ def _lab(arguments: argparse.Namespace) -> Lab:
     for option, address in (("--thehive", arguments.thehive), ("--cortex", arguments.cortex)):
         if not address.rpartition(":")[2].isdigit() or not address.rpartition(":")[0]:
             raise ConfigurationError(f"{option} must be HOST:PORT, for example 127.0.0.1:9000.")
-    reports = _samples() if arguments.reports is None else arguments.reports
-    for path in [*reports, *arguments.analyzers, *arguments.responders]:
+    reports = arguments.reports or _beside("playbook_service/samples/reports.jsonl")
+    analyzers = arguments.analyzers or _beside("analyzers")
+    responders = arguments.responders or _beside("responders")
+    for path in [*reports, *analyzers, *responders]:
         if not path.exists():
             raise ConfigurationError("This file or folder does not exist.", source=str(path))
     return Lab(
-        arguments.version, thehive=arguments.thehive, cortex=arguments.cortex, analyzers=arguments.analyzers,
-        responders=arguments.responders, reports=reports, answer_delay=arguments.answer_delay,
+        arguments.version, thehive=arguments.thehive, cortex=arguments.cortex, analyzers=analyzers,
+        responders=responders, reports=reports, answer_delay=arguments.answer_delay,
     )  # fmt: skip
 
 
-def _samples() -> list[Path]:
-    path = Path(__file__).resolve().parent.parent / "samples" / "reports.jsonl"
-    return [path] if path.is_file() else []
+def _beside(name: str) -> list[Path]:
+    """A place below the root that this package stands in, if it is there."""
+    path = Path(__file__).resolve().parents[2] / name
+    return [path] if path.exists() else []
 
 
 def _auth(token: str | None) -> dict[str, str]:

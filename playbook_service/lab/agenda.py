@@ -113,13 +113,13 @@ class Agenda:
             self._changed.notify_all()
 
 
-def settle(agendas: Iterable[Agenda], *, timeout: float, future: bool) -> None:
+def settle(agendas: Iterable[Agenda], awakening: Callable[[], bool], *, timeout: float, future: bool) -> None:
     """Wait until nobody has anything left to do. Raises PropolisError when that takes longer than `timeout` seconds."""
     crew = list(agendas)
 
     def idle() -> bool:
         before = sum(agenda.added for agenda in crew)
-        busy = any(agenda.busy(future=future) for agenda in crew)
+        busy = awakening() or any(agenda.busy(future=future) for agenda in crew)
         return not busy and before == sum(agenda.added for agenda in crew)  # nobody handed work to one seen idle
 
     quiet = crew[0].wait(idle, timeout)

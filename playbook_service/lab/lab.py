@@ -14,7 +14,7 @@ from playbook_service.lab.agenda import settle
 from playbook_service.lab.cortex.people import Organization, User
 from playbook_service.lab.cortex.service import Cortex
 from playbook_service.lab.cortex.worker import Worker
-from playbook_service.lab.exchange import Reply, Request, not_found
+from playbook_service.lab.exchange import ApiError, Reply, Request, bad_request, not_found
 from playbook_service.lab.faults import Faults
 from playbook_service.lab.hive import birth, notifier, people
 from playbook_service.lab.hive.account import Account
@@ -27,6 +27,7 @@ from playbook_service.lab.hive.webhook import Webhooks
 from playbook_service.lab.scripted import Script
 from playbook_service.lab.server import Server
 from propolis.clock import Clock, SystemClock
+from propolis.errors import InputError
 
 ORGANISATION = "soc-main"
 CORTEX_NAME = "Cortex-01"
@@ -217,6 +218,19 @@ class Lab:
         document = {"configuration": dict(configuration or {}), **settings}
         return self.cortex.enable(kind, definition, ORGANISATION, "orgadmin", document)
 
+    def enable_all(self) -> dict[str, str]:
+        """Enable every worker that needs no configuration; the others by definition id, with what they lack."""
+        left: dict[str, str] = {}
+        enabled = {worker.definition.id for worker in self.cortex.workers.values()}
+        for kind in ("analyzer", "responder"):
+            for definition in self.cortex.definitions(kind):
+                if definition.id not in enabled:
+                    try:
+                        self.enable(definition.id)
+                    except ApiError as error:
+                        left[definition.id] = error.message
+        return left
+
     def notify(
         self, url: str, *, dialect: int = 1, auth: Mapping[str, Any] | None = None, name: str = "playbook"
     ) -> None:
@@ -238,7 +252,7 @@ class Lab:
         Jobs that are made to hang or get lost do not count.
         """
         crew = [self.cortex.jobs.agenda, self.connector.agenda, self.webhooks.agenda]
-        settle(crew, timeout=timeout, future=future)
+        settle(crew, self.cortex.jobs.awakening, timeout=timeout, future=future)
         for server in (self.thehive_server, self.cortex_server):
             if server.failures:
                 raise RuntimeError(f"the lab's {server.name} failed: {server.failures[0]!r}") from server.failures[0]
@@ -248,11 +262,12 @@ class Lab:
         keys = {name: getattr(self.keys, name) for name in ("admin", *PEOPLE)}
         logins = {name: row[0] for name, row in PEOPLE.items()} | {"admin": birth.FIRST_ADMIN[0]}
         cortex_keys = {"superadmin": self.keys.cortex_superadmin, "orgadmin": self.keys.cortex_admin}
+        workers = sorted(worker.name for worker in self.cortex.workers.values())
         cortex_keys |= {"service": self.keys.cortex_service, "thehive": self.keys.cortex_thehive}
         return {
             "version": self.version, "organisation": ORGANISATION,
             "thehive": {"url": self.thehive_url, "keys": keys, "logins": logins},
-            "cortex": {"url": self.cortex_url, "name": CORTEX_NAME, "keys": cortex_keys},
+            "cortex": {"url": self.cortex_url, "name": CORTEX_NAME, "keys": cortex_keys, "workers": workers},
         }  # fmt: skip
 
     def _people(self) -> Keys:
@@ -296,7 +311,7 @@ class Lab:
         if not request.path.startswith("/lab/"):
             return self.hive.answer(request)
         if (request.method, request.path) == ("PUT", "/lab/faults"):
-            self.faults.apply(request.document())
+            self._switch(request.document())
         elif (request.method, request.path) == ("DELETE", "/lab/faults"):
             self.faults.clear()
         elif (request.method, request.path) == ("PUT", "/lab/webhook"):
@@ -305,6 +320,12 @@ class Lab:
         else:
             raise not_found(f"The lab has no switch {request.method} {request.path}")
         return Reply(200, {"ok": True})
+
+    def _switch(self, document: Mapping[str, Any]) -> None:
+        try:
+            self.faults.apply(document)
+        except InputError as error:
+            raise bad_request(error.message) from None
 
 
 def _server(address: str, answer: Any, faults: Faults, name: str, clock: Clock) -> Server:

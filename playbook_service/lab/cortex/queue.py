@@ -35,6 +35,7 @@ class JobQueue:
         self._by_tag: dict[str, list[str]] = {}
         self._by_worker: dict[str, list[int]] = {}
         self._count = itertools.count(1)
+        self._held: set[str] = set()
         self._changed = threading.Condition(threading.RLock())
 
     def start(self) -> None:
@@ -49,6 +50,7 @@ class JobQueue:
         """Kill what runs and keep every job as it stands."""
         self._runner.close()
         self.agenda.stop()
+        self._held.clear()
 
     def all(self) -> list[Job]:
         """Every job, oldest first."""
@@ -101,6 +103,10 @@ class JobQueue:
                     return job
                 self._changed.wait(min(left, 0.05))
 
+    def awakening(self) -> bool:
+        """Whether a job that was made to hang is free to run and has not begun yet."""
+        return any(self._fault(self._jobs[job_id]) != "hang" for job_id in set(self._held))
+
     def _similar(self, worker: Worker, tag: str, now: int) -> Job | None:
         minutes = DEFAULT_CACHE if worker.cache is None else worker.cache
         if minutes == 0 or worker.definition.type == "responder":
@@ -144,9 +150,11 @@ class JobQueue:
             job = job.started(self._now())
             self._put(job)
         fault = self._fault(job)
+        self._held.discard(job_id)
         if fault == "lose":
             return
         if fault == "hang":
+            self._held.add(job_id)
             self.agenda.add(lambda: self._begin(job_id), _AGAIN, counts=False)
         elif fault is not None:
             self._finish(job_id, self._spoiled(job, fault))
