@@ -1,0 +1,116 @@
+"""`propolis suppressions`: what false positives suppress, why, how to end it, and which rules are the noisiest."""
+
+from __future__ import annotations
+
+import argparse
+
+from playbook_service.audit.journal import Journal
+from playbook_service.cli import DONE
+from playbook_service.feedback import noise, register
+from playbook_service.feedback.label import Judgements, lines
+from playbook_service.feedback.opening import day, opened, operator, show_json, show_table
+from playbook_service.feedback.register import Suppression
+from playbook_service.feedback.suppression import CLOSURES
+from playbook_service.replay.table import plain
+from playbook_service.store.contract import Store
+from propolis.clock import Clock, SystemClock
+from propolis.errors import ConfigurationError
+
+ACTIONS = ("list", "explain", "clear", "noisiest")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to do, on which key, and the form of the answer."""
+    parser.add_argument("action", nargs="?", choices=ACTIONS, default="list", help="default: list")
+    parser.add_argument("key", nargs="?", metavar="KEY", help="as the list shows it, or how it begins")
+    parser.add_argument("--all", action="store_true", help="list what counts but does not suppress yet, too")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def run(arguments: argparse.Namespace, clock: Clock | None = None) -> int:
+    """0. Raises ConfigurationError without a store or a key that is needed, InputError for a key that is not there."""
+    clock = clock or SystemClock()
+    if arguments.action in ("explain", "clear") and not arguments.key:
+        raise ConfigurationError(f"name the key: propolis suppressions {arguments.action} KEY.")
+    with opened(clock) as store:
+        _ACTIONS[arguments.action](arguments, store, clock)
+    return DONE
+
+
+def _list(arguments: argparse.Namespace, store: Store, clock: Clock) -> None:
+    with store.transaction() as work:
+        found = register.listed(work, clock.now())
+    shown = [entry for entry in found if entry.suppresses or arguments.all]
+    if arguments.format == "json":
+        show_json([entry._asdict() for entry in shown])
+        return
+    if shown:
+        heads = ("key", "source", "rule", "observable", "closed", "suppresses until")
+        show_table(heads, [_row(entry) for entry in shown])
+    suppressing = sum(entry.suppresses for entry in found)
+    print(f"{suppressing} suppress, {len(found) - suppressing} count but do not suppress yet ({CLOSURES} are needed).")
+
+
+def _row(entry: Suppression) -> tuple[str, ...]:
+    observable = f"{entry.data_type} {entry.data}"
+    return (entry.key, entry.source, entry.rule_id, observable, str(entry.standing), day(entry.until))
+
+
+def _explain(arguments: argparse.Namespace, store: Store, clock: Clock) -> None:
+    with store.transaction() as work:
+        entry = register.explained(work, arguments.key, clock.now())
+    if arguments.format == "json":
+        show_json(entry._asdict())
+        return
+    for sentence in explanation(entry):
+        print(plain(sentence))
+
+
+def explanation(entry: Suppression) -> list[str]:
+    """Who closed what when, and what follows."""
+    told = [(closure["at"], _closing_text(closure)) for closure in entry.closures]
+    told += [(cleared["at"], f"  {day(cleared['at'])}  cleared by {cleared['by']}") for cleared in entry.cleared]
+    head = f"{entry.data_type} {entry.data} under rule {entry.rule_id} of {entry.source}:"
+    if entry.suppresses:
+        end = f"{entry.standing} closings count: it is suppressed until {day(entry.until)}, if nothing more happens."
+    else:
+        end = f"{entry.standing} of the {CLOSURES} closings that suppress count at this moment."
+    return [head, *(text for _, text in sorted(told)), end]
+
+
+def _closing_text(closure: dict[str, object]) -> str:
+    at = float(str(closure["at"]))
+    return f"  {day(at)}  case {closure['number']} closed as {closure['resolution']} by {closure['by']}"
+
+
+def _clear(arguments: argparse.Namespace, store: Store, clock: Clock) -> None:
+    with store.transaction() as work:
+        journal = Journal(store, clock)
+        entry = register.clear(work, journal, arguments.key, operator(), clock.now())
+    if arguments.format == "json":
+        show_json(entry._asdict())
+        return
+    print(plain(f"Cleared: {entry.data_type} {entry.data} under rule {entry.rule_id} of {entry.source} counts from 0."))
+
+
+def _noisiest(arguments: argparse.Namespace, store: Store, clock: Clock) -> None:
+    now = clock.now()
+    with store.transaction() as work:
+        closings = [closing for _, closing in Judgements(lines(work)).closings.values()]
+        found = noise.noisiest(closings, noise.suppressed_alerts(work, now), now)
+    if arguments.format == "json":
+        show_json([{**entry._asdict(), "share": round(entry.share, 4)} for entry in found])
+        return
+    heads = ("source", "rule", "false positive", "true positive", "false share", "alerts suppressed")
+    if found:
+        show_table(heads, [_noise_row(entry) for entry in found])
+    print(f"{len(found)} rules with false positives or suppressed alerts in the last 30 days; the columns count cases.")
+
+
+def _noise_row(entry: noise.Noise) -> tuple[str, ...]:
+    return (
+        entry.source, entry.rule_id, str(entry.false), str(entry.true), f"{entry.share:.0%}", str(entry.suppressed)
+    )  # fmt: skip
+
+
+_ACTIONS = {"list": _list, "explain": _explain, "clear": _clear, "noisiest": _noisiest}
