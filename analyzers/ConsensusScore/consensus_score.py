@@ -66,6 +66,7 @@ class ConsensusScore(AnalyzerWorker):
             verify=self.items.flag("verify_tls", True),
             ca_file=authority if self.job_directory and os.path.isfile(authority) else None,
             proxy=proxy if isinstance(proxy, str) else None,
+            name=f"configuration item {server}_url",
         )
 
 

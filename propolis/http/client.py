@@ -258,6 +258,7 @@ def session(  # noqa: PLR0913 - the settings of a connection
     budget: float = 120.0,
     secrets: Iterable[str] = (),
     draw: Callable[[], float] | None = None,
+    name: str = "base_url",
 ) -> Client:
     """A client for one server; nothing is sent yet.
 
@@ -265,9 +266,10 @@ def session(  # noqa: PLR0913 - the settings of a connection
     `proxy` is the proxy's address, used for every request; the environment's proxies are never used. `timeout` is
     (connect, read) in seconds, `budget` the seconds a call may take with all its repetitions, `max_body` the bytes an
     answer may have after decompression. `secrets`, and the values of headers, are blanked in every error. `draw` gives
-    the back-off's random numbers in [0, 1). Raises ConfigurationError.
+    the back-off's random numbers in [0, 1). `name` is what the address is called where the operator set it, for errors.
+    Raises ConfigurationError.
     """
-    address = parse_base(base_url)
+    address = parse_base(base_url, name=name)
     headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "propolis", **(headers or {})}
     _check_headers(headers)
     _check_numbers(timeout, max_body, retries, budget)

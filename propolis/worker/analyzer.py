@@ -6,6 +6,7 @@ from typing import Any
 
 from cortexutils.analyzer import Analyzer
 
+from propolis.errors import InputError
 from propolis.worker.base import Answer, SafeWorker
 from propolis.worker.secrets import blank
 
@@ -14,6 +15,13 @@ LEVELS = ("info", "safe", "suspicious", "malicious")
 
 class AnalyzerWorker(SafeWorker, Analyzer):  # type: ignore[misc]
     """An analyzer: its `data` is always a string, also when it holds JSON; artifacts are its own, never extracted."""
+
+    def get_data(self) -> str:
+        """The observable's value. Raises InputError where the job has none."""
+        data = self._input.get("data")
+        if not isinstance(data, str) or not data:
+            raise InputError("The job has no data: start this analyzer on an observable that has a value.")
+        return data
 
     def _report(self, answer: Answer) -> dict[str, Any]:
         report = super()._report(answer)
