@@ -66,7 +66,9 @@ def wanted_of(decisions: Iterable[Decision], now: float) -> Wanted:
         if verb == "task":
             draft = _task(settings, now)
             known = tasks.setdefault(draft.title.casefold(), draft)
-            tasks[draft.title.casefold()] = known._replace(flag=known.flag or draft.flag)
+            tasks[draft.title.casefold()] = known._replace(
+                flag=known.flag or draft.flag, assignee=known.assignee or draft.assignee
+            )
     return Wanted(
         severity=max((int(settings["raise"]) for verb, settings in steps if verb == "severity"), default=0),
         flag=any(verb == "flag" for verb, _ in steps),

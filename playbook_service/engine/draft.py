@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from playbook_service.engine.attack import techniques
-from playbook_service.engine.markdown import code, plain
+from playbook_service.engine.markdown import code
 from playbook_service.hive import limits
 from playbook_service.hive.model import AlertDraft, ObservableDraft
 from propolis.alert import Alert
@@ -113,9 +113,9 @@ def _observable(entry: Observable) -> ObservableDraft:
 
 def describe(alert: Alert, observables: Sequence[Observable], occurred: float, suppressed: str = "") -> str:
     """What an analyst reads first: what, where, when, who, by which rule, and what there is to look into."""
-    parts = [f"**{plain(alert.description or 'Wazuh alert', 500)}**"]
+    parts = [f"**What:** {code(alert.description or 'a Wazuh alert without a description', 500)}"]
     if suppressed:
-        parts.append(f"Suppressed, and therefore marked as read: {plain(suppressed, 500)}")
+        parts.append(f"Suppressed, and therefore marked as read: {code(suppressed, 500)}")
     parts += ["\n".join(_facts(alert, occurred)), "\n".join(_evidence(observables))]
     logs = (("Event", alert.full_log), ("Earlier events", _earlier(alert)))
     parts += [f"**{title}**\n\n{fenced(text)}" for title, text in logs if text]
