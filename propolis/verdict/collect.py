@@ -112,7 +112,8 @@ def from_thehive(hive: Requester, data_type: str, data: str) -> Gathered:
 
     The taxonomies stand on the observable by the analyzer's name, the times and failures on its jobs.
     """
-    both = [{"_eq": {"_field": "dataType", "_value": data_type}}, {"_eq": {"_field": "data", "_value": data}}]
+    # `_is`, because the query parser of TheHive 4 has no `_eq`
+    both = [{"_is": {"_field": "dataType", "_value": data_type}}, {"_is": {"_field": "data", "_value": data}}]
     steps: list[dict[str, Any]] = [
         {"_name": "listObservable"},
         {"_name": "filter", "_and": both},

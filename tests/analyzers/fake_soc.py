@@ -61,7 +61,7 @@ class FakeSoc:
             elif name == "getObservable":
                 found = [entry for entry in self.observables if entry["_id"] == step["idOrName"]]
             elif name == "filter":
-                wanted = {one["_eq"]["_field"]: one["_eq"]["_value"] for one in step["_and"]}
+                wanted = {one["_is"]["_field"]: one["_is"]["_value"] for one in step["_and"]}
                 found = [entry for entry in found if all(entry[key] == value for key, value in wanted.items())]
             elif name == "jobs":
                 found = [job for entry in found for job in self.hive_jobs.get(entry["_id"], [])]
