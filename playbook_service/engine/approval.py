@@ -21,6 +21,7 @@ from playbook_service.hive.model import OPEN_TASK, Task, TaskDraft
 from playbook_service.store.contract import Filter, Item, Record, Transaction
 from propolis.clock import utc_text
 from propolis.duration import duration_text
+from propolis.errors import InputError
 
 KIND = "approval"
 ASKED, WAITING = "asked", "waiting"
@@ -60,7 +61,8 @@ def request(work: Transaction, tools: Tools, ask: Ask) -> bool:
     expires = tools.clock.now() + ask.valid_seconds
     body = {
         "grant": ask.grant._asdict(), "evidence": list(ask.evidence), "approvers": list(ask.approvers),
-        "needed": max(1, ask.needed), "expires": expires, "tasks": [], "digests": [], "answers": [], "why": "",
+        "needed": max(1, ask.needed), "expires": expires, "tasks": [], "digests": [], "given": [], "answers": [],
+        "why": "",
     }  # fmt: skip
     work.save(KIND, key, body, version=0, state=ASKED, ref=ask.grant.case_id, due=expires)
     follow(work, "approve", key, approval=key)
@@ -82,7 +84,10 @@ class Desk:
         """Put the tasks into the case, then watch them until there is an answer or no more time."""
         with self._tools.store.transaction() as work:
             record = work.get(KIND, str(item.body["approval"]))
-        if record is None or record.state not in (ASKED, WAITING):
+        if record is None:
+            return Done()
+        if record.state not in (ASKED, WAITING):
+            self._cancel(record)  # answered elsewhere: what nobody has to answer any more goes away
             return Done()
         if record.state == ASKED:
             return self._put_tasks(record)
@@ -121,15 +126,17 @@ class Desk:
             self._answer(record, task_id, digest)
             for task_id, digest in zip(record.body["tasks"], record.body["digests"], strict=True)
         ]
+        answers += [self._given(record, *given) for given in record.body.get("given", ())]
         denied = next((answer for answer in answers if answer.word == DENIED), None)
         if denied is not None:
             self._cancel(record)
             return self._close(record, DENIED, denied.why, denied.actor)
         granted = [answer.actor for answer in answers if answer.word == GRANTED]
-        if len(granted) < len(answers):
-            return Later(_POLL, f"{len(granted)} of {len(answers)} answers are there")
-        if len(set(granted)) < len(granted):
-            return self._close(record, DENIED, f"{len(granted)} different approvers are needed, and one answered twice")
+        needed = len(record.body["tasks"])
+        if len(granted) < needed:
+            return Later(_POLL, f"{len(granted)} of {needed} answers are there")
+        if len(set(granted)) < needed:
+            return self._close(record, DENIED, f"{needed} different approvers are needed, and one answered twice")
         return self._grant(record, grant, granted)
 
     def _answer(self, record: Record, task_id: str, digest: str) -> Answer:
@@ -143,17 +150,13 @@ class Desk:
         actor = self._who(task, grant_case=lease.Grant(**record.body["grant"]).case_id)
         if task.status != "Completed":
             return Answer(DENIED, actor, "it was cancelled")
-        return self._judged(record, actor)
+        return judged(record, actor, self._tools.account)
 
-    def _judged(self, record: Record, actor: str) -> Answer:
-        if not actor:
-            return Answer(DENIED, why="TheHive does not say who completed the task")
-        if actor == self._tools.account:
-            return Answer(DENIED, actor, "the service's own account cannot approve")
-        approvers = record.body["approvers"]
-        if approvers and actor not in approvers:
-            return Answer(DENIED, actor, f"{actor} is not one of those who may approve")
-        return Answer(GRANTED, actor)
+    def _given(self, record: Record, actor: str, word: str) -> Answer:
+        """An answer that was given by the command line or the API: the same rules, once more."""
+        if word != GRANTED:
+            return Answer(DENIED, actor, "it was denied")
+        return judged(record, actor, self._tools.account)
 
     def _who(self, task: Task, grant_case: str) -> str:
         """Who set the status that the task has, by TheHive's own trail: the newest entry that set it counts."""
@@ -171,6 +174,8 @@ class Desk:
         def commit(work: Transaction) -> None:
             self._save(work, record, GRANTED, "", granted.by)
             lease.grant(work, self._tools, granted)
+            if record.body.get("given"):
+                follow(work, "approve", f"{record.key}:tidy", approval=record.key)
 
         return Done(commit)
 
@@ -193,6 +198,40 @@ class Desk:
             work, f"approval {state}", case=grant["case_id"], target=grant["target"], lease=record.key,
             operator=actor or None, why=why or None, evidence=grant["decision"],
         )  # fmt: skip
+
+
+def judged(record: Record, actor: str, account: str) -> Answer:
+    """Is a person's yes a grant? `account` is the service's own login."""
+    if not actor:
+        return Answer(DENIED, why="TheHive does not say who completed the task")
+    if actor == account:
+        return Answer(DENIED, actor, "the service's own account cannot approve")
+    approvers = record.body["approvers"]
+    if approvers and actor not in approvers:
+        return Answer(DENIED, actor, f"{actor} is not one of those who may approve")
+    return Answer(GRANTED, actor)
+
+
+def give(work: Transaction, tools: Tools, key: str, actor: str, word: str) -> None:
+    """Take an answer of somebody who proved who they are, by the command line or the API; the step weighs it with all
+    others. `word` is GRANTED or DENIED. Raises InputError where it cannot count."""
+    record = work.get(KIND, key)
+    if record is None:
+        raise InputError(f"There is no approval {key!r}.")
+    if record.state not in (ASKED, WAITING):
+        raise InputError(f"The approval {key} was {record.state} already.")
+    if tools.clock.now() >= float(record.body["expires"]):
+        raise InputError(f"The approval {key} has expired.")
+    answer = judged(record, actor, tools.account)
+    if answer.word != GRANTED:
+        raise InputError(f"This answer cannot count: {answer.why}.")
+    given = record.body.get("given", [])
+    if any(login == actor for login, _ in given):
+        raise InputError(f"{actor} has answered already; the other answers must come from somebody else.")
+    body = {**record.body, "given": [*given, [actor, word]]}
+    work.save(KIND, key, body, version=record.version, state=record.state, ref=record.ref, due=body["expires"])
+    work.revive("step", f"approve:{key}")
+    tools.journal.write(work, "approval answered", lease=key, case=record.ref, operator=actor, result=word)
 
 
 def waiting(work: Transaction, case_id: str | None = None) -> list[Record]:

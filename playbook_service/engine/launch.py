@@ -53,6 +53,15 @@ def intend(work: Transaction, key: str, wish: Wish, *, ref: str) -> None:
         work.save(KIND, key, body, version=0, state=INTENDED, ref=ref)
 
 
+def note(work: Transaction, key: str, wish: Wish, action: Action) -> None:
+    """Note an action that somebody else started and that has ended: from now on it is accounted for."""
+    body = {
+        "wish": wish._asdict(), "known": [], "asked_at": action.started_at / 1000, "action": identity(action),
+        "job": action.cortex_job_id, "ended": read_ending(action)._asdict(), "why": "",
+    }  # fmt: skip
+    work.save(KIND, key, body, version=0, state=ENDED, ref=wish.entity_id)
+
+
 def advance(tools: Tools, key: str) -> Outcome:
     """Take the launch one step further; Done when it has ended one way or the other (see `ending`)."""
     with tools.store.transaction() as work:
@@ -80,7 +89,7 @@ def _ask(tools: Tools, record: Record) -> Outcome:
             f"{wish.responder} is not offered by TheHive for this {wish.entity}: is it enabled in Cortex, and its TLP?"
         )
         return _close(tools, record, FAILED, why)
-    known = [_identity(action) for action in tools.hive.actions(wish.entity, wish.entity_id)]
+    known = [identity(action) for action in tools.hive.actions(wish.entity, wish.entity_id)]
     record = _save(tools, record, ASKING, known=known, asked_at=tools.clock.now())
     try:
         action = tools.hive.run_responder(worker, wish.entity, wish.entity_id, wish.parameters)
@@ -100,13 +109,13 @@ def _look_for(tools: Tools, record: Record) -> Outcome:
     found = [
         action
         for action in tools.hive.actions(wish.entity, wish.entity_id)
-        if _is(action, wish.responder) and _identity(action) not in taken
+        if _is(action, wish.responder) and identity(action) not in taken
     ]
     if len(found) == 1:
         _adopt(tools, record, found[0])
         return Later(0, f"{wish.responder} was started after all")
     if len(found) > 1:
-        listed = ", ".join(_identity(action) for action in found)
+        listed = ", ".join(identity(action) for action in found)
         return _close(
             tools, record, HUMAN, f"{wish.responder} shows {len(found)} times where one was asked for: {listed}"
         )
@@ -157,14 +166,14 @@ def _worker(tools: Tools, wish: Wish) -> Worker | None:
 
 
 def _named(worker: Worker, responder: str) -> bool:
-    return _without_version(worker.definition or worker.name) == responder
+    return without_version(worker.definition or worker.name) == responder
 
 
 def _is(action: Action, responder: str) -> bool:
-    return _without_version(action.definition or action.responder_name) == responder
+    return without_version(action.definition or action.responder_name) == responder
 
 
-def _without_version(definition: str) -> str:
+def without_version(definition: str) -> str:
     """`FirewallBlock_1_0` -> `FirewallBlock`."""
     parts = definition.split("_")
     while len(parts) > 1 and parts[-1].isdigit():
@@ -172,20 +181,20 @@ def _without_version(definition: str) -> str:
     return "_".join(parts)
 
 
-def _identity(action: Action) -> str:
+def identity(action: Action) -> str:
     """What tells one action from another: TheHive 4 gives them no id."""
     return action.id or action.cortex_job_id or f"{action.definition}@{action.started_at}"
 
 
 def _find(tools: Tools, record: Record, wish: Wish) -> Action | None:
     for action in tools.hive.actions(wish.entity, wish.entity_id):
-        if _identity(action) == record.body["action"] or (action.cortex_job_id == record.body["job"] != ""):
+        if identity(action) == record.body["action"] or (action.cortex_job_id == record.body["job"] != ""):
             return action
     return None
 
 
 def _adopt(tools: Tools, record: Record, action: Action) -> None:
-    _save(tools, record, RUNNING, action=_identity(action), job=action.cortex_job_id)
+    _save(tools, record, RUNNING, action=identity(action), job=action.cortex_job_id)
 
 
 def _jobs_of_others(tools: Tools, record: Record) -> set[str]:

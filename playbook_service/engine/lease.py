@@ -103,7 +103,7 @@ def _is_ours(full: Mapping[str, Any], lease: str) -> bool:
 
 def _activate(work: Transaction, tools: Tools, record: Record, ended: launch.Ended, note: str = "") -> None:
     wanted = Grant(**record.body["grant"])
-    until = _moment(ended.full.get("until")) or tools.clock.now() + wanted.seconds
+    until = moment(ended.full.get("until")) or tools.clock.now() + wanted.seconds
     body = {**record.body, "until": until, "where": str(ended.full.get("where") or ""), "report": dict(ended.full)}
     work.save(KIND, record.key, body, version=record.version, state=ACTIVE, ref=record.ref, due=until + _SLACK)
     follow(work, "release", record.key, due=until + _SLACK, lease=record.key)
@@ -218,6 +218,61 @@ def _try_again(tools: Tools, record: Record, wanted: Grant, tries: int, why: str
     return commit
 
 
+# what others did ----------------------------------------------------------------------------------------------------
+
+
+def take(work: Transaction, tools: Tools, wanted: Grant, until: float, ended: launch.Ended) -> bool:
+    """Make a lease of a containment that somebody started without us, until its own end; False where it is one."""
+    if work.get(KIND, wanted.lease) is not None:
+        return False
+    full = dict(ended.full)
+    body = {
+        "grant": wanted._asdict(), "until": until, "where": str(full.get("where") or ""), "undos": 0, "ended_by": "",
+        "report": full, "taken": True,
+    }  # fmt: skip
+    work.save(KIND, wanted.lease, body, version=0, state=ACTIVE, ref=wanted.case_id, due=until + _SLACK)
+    follow(work, "release", wanted.lease, due=until + _SLACK, lease=wanted.lease)
+    follow(work, "tell", wanted.lease, lease=wanted.lease, what="contained")
+    tools.journal.write(
+        work, "taken over", case=wanted.case_id, target=wanted.target, responder=wanted.responder, lease=wanted.lease,
+        operator=wanted.by, automated=False, result=full.get("result"), until=until, job=ended.cortex_job_id or None,
+    )  # fmt: skip
+    return True
+
+
+def move(work: Transaction, tools: Tools, record: Record, until: float, by: str, **changes: Any) -> Record:
+    """Have a lease in force end at another time, on a person's word. `changes` are kept in its body."""
+    wanted = Grant(**record.body["grant"])
+    body = {**record.body, **changes, "until": until}
+    saved = work.save(KIND, record.key, body, version=record.version, state=record.state, ref=record.ref, due=until)
+    work.revive("step", f"release:{record.key}")
+    tools.journal.write(
+        work, "end moved", case=wanted.case_id, target=wanted.target, responder=wanted.responder, lease=record.key,
+        operator=by, automated=False, until=until, permanent=changes.get("permanent"),
+    )  # fmt: skip
+    return saved
+
+
+def gone(work: Transaction, tools: Tools, record: Record, by: str, ended: launch.Ended) -> None:
+    """Note that somebody ended a containment without us: there is nothing left to undo, and it is not fought."""
+    wanted = Grant(**record.body["grant"])
+    body = {**record.body, "ended_by": by, "released": dict(ended.full), "ended_at": tools.clock.now()}
+    work.save(KIND, record.key, body, version=record.version, state=ENDED, ref=record.ref)
+    follow(work, "tell", f"{record.key}:released", lease=record.key, what="released")
+    tools.journal.write(
+        work, "released by hand", case=wanted.case_id, target=wanted.target, responder=wanted.responder,
+        lease=record.key, operator=by, automated=False, result=ended.full.get("result"),
+    )  # fmt: skip
+
+
+def moment(text: Any) -> float | None:
+    """Wall time of a `2026-01-01T00:00:00Z` in a responder's report."""
+    try:
+        return float(timegm(strptime(str(text), "%Y-%m-%dT%H:%M:%SZ")))
+    except ValueError:
+        return None
+
+
 def in_force(work: Transaction, case_id: str | None = None) -> list[Record]:
     """The leases in force, of one case or of all."""
     return [record for state in IN_FORCE for record in work.find(KIND, Filter(state=state, ref=case_id))]
@@ -229,11 +284,3 @@ def _contain_key(lease: str) -> str:
 
 def _undo_key(record: Record) -> str:
     return f"release:{record.key}:{record.body['undos']}"
-
-
-def _moment(text: Any) -> float | None:
-    """Wall time of a `2026-01-01T00:00:00Z` in a responder's report."""
-    try:
-        return float(timegm(strptime(str(text), "%Y-%m-%dT%H:%M:%SZ")))
-    except ValueError:
-        return None
