@@ -42,6 +42,7 @@ def alert(number: int = 1, source: str = "203.0.113.17", agent: str = "003", lev
     document = sample(BRUTE_FORCE)
     document["id"] = f"1794881684.{number}"
     document["data"]["srcip"] = source
+    document["full_log"] = document["previous_output"] = ""
     document["agent"] = {"id": agent, "name": f"host{agent}", "ip": "192.0.2.9"}
     document["rule"]["level"] = level
     return document
