@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import logging
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -29,6 +31,8 @@ from propolis.http import HttpError, Response, segment
 
 Changed = TypeVar("Changed", Alert, Case, Task, Observable)
 _MOST_CHANGES = 10_000
+_LOG = logging.getLogger("propolis.hive")
+_LACKING = re.compile(r"(CustomField|ObservableType) ([\w.-]{1,100}) not found", re.IGNORECASE)
 _UNKNOWN = (400, 404)  # how something that TheHive's catalogues lack is refused
 
 
@@ -74,9 +78,24 @@ class Common(Connector):
             found = self.resolved(error, lambda: self._alert_of(draft))
             if found is not None:
                 return found, error.ambiguous  # in doubt: ours after all; refused: one that was there
-            if draft.techniques and error.status in _UNKNOWN:
-                return self._without_techniques(draft)
-            raise
+            return self._create_less(draft, error)
+
+    def _create_less(self, draft: AlertDraft, error: HttpError) -> tuple[Alert, bool]:
+        """What TheHive's catalogues lack must not lose an alert: it goes in without that, and the log says so."""
+        lacking = _LACKING.search(error.excerpt) if error.status in _UNKNOWN else None
+        kind, name = (lacking[1].lower(), lacking[2]) if lacking else ("", "")
+        if kind == "customfield" and draft.custom_fields:
+            _LOG.warning("TheHive has no custom field %s: alerts go in without custom fields until they are made", name)
+            return self.create_alert(draft._replace(custom_fields={}))
+        kept = tuple(one for one in draft.observables if one.data_type != name)
+        if kind == "observabletype" and len(kept) < len(draft.observables):
+            _LOG.warning(
+                "TheHive has no observable type %s: alerts go in without such observables until it is made", name
+            )
+            return self.create_alert(draft._replace(observables=kept))
+        if draft.techniques and error.status in _UNKNOWN:
+            return self._without_techniques(draft)
+        raise error
 
     def _without_techniques(self, draft: AlertDraft) -> tuple[Alert, bool]:
         """A technique that TheHive's catalogue lacks must not lose an alert: those that it has are added one by one."""

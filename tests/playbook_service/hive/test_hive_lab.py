@@ -341,3 +341,18 @@ def test_cortex_says_which_role_is_missing(lab: Lab) -> None:
     worker = next(one for one in reader.analyzers("ip") if one.definition == ABUSE)
     with pytest.raises(HttpError, match=r"start workers \(403\): give it the role `analyze`"):
         reader.run_analyzer(worker, "ip", "203.0.113.17")
+
+
+def test_an_alert_goes_in_without_what_thehives_catalogues_lack(right: Hive, caplog: pytest.LogCaptureFixture) -> None:
+    strange = ObservableDraft("unheard-of", "{}")
+    draft = DRAFT._replace(
+        reference="lacking", custom_fields={"unheard_of": "1"}, observables=(*DRAFT.observables, strange)
+    )
+    alert, fresh = right.create_alert(draft)
+    assert fresh
+    assert alert.reference == "lacking"
+    kinds = {one.data_type for one in right.alert_observables(alert.id)}
+    assert "unheard-of" not in kinds
+    assert kinds == {one.data_type for one in DRAFT.observables}
+    assert "no custom field unheard_of" in caplog.text
+    assert "no observable type unheard-of" in caplog.text
