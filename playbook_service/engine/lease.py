@@ -19,7 +19,7 @@ from playbook_service.engine import launch
 from playbook_service.engine.step import Commit, Done, Later, Outcome, follow
 from playbook_service.engine.tools import Tools
 from playbook_service.playbook.responder import RESPONDERS
-from playbook_service.store.contract import Filter, Item, Record, Transaction
+from playbook_service.store.contract import Conflict, Filter, Item, Record, Transaction
 
 KIND = "lease"
 WISHED, ACTIVE, DOUBTFUL, RELEASING = "wished", "active", "doubtful", "releasing"
@@ -32,6 +32,7 @@ _PAUSES = (30.0, 60.0, 300.0, 900.0, 3600.0)
 _SHOUT_AFTER = 3
 """Failed undos after which a person is called."""
 _LOOK_AGAIN = 60.0
+_EXTENDS_WITHIN = 2.0
 _SLACK = 5.0
 """Seconds after its end in which the product itself may end a containment before we do."""
 
@@ -148,11 +149,16 @@ def release(tools: Tools, item: Item) -> Outcome:
     lease = str(item.body["lease"])
     with tools.store.transaction() as work:
         record = work.get(KIND, lease)
+        extending = record is not None and _is_being_extended(work, record)
     if record is None or record.state not in IN_FORCE:
         return Done()
     left = float(record.body["until"]) + _slack(record) - tools.clock.now()
     if record.state != RELEASING and left > 0:
         return Later(min(left, 3600.0), "the lease is in force")
+    if extending:
+        return Later(
+            _EXTENDS_WITHIN, "an extension that was begun is waited for, so that it does not come after the undo"
+        )
     key = _undo_key(record)
     if record.state != RELEASING:
         record = _begin_undo(tools, record, key)
@@ -164,6 +170,16 @@ def release(tools: Tools, item: Item) -> Outcome:
     return _undone(tools, record, ended) if ended else Done()
 
 
+def extension_key(record: Record) -> str:
+    """Key of the launch that extends a lease the next time, or at this moment."""
+    return f"renew:{record.key}:{record.body.get('extensions', 0)}"
+
+
+def _is_being_extended(work: Transaction, record: Record) -> bool:
+    begun = work.get(launch.KIND, extension_key(record))
+    return begun is not None and begun.state in launch.OPEN
+
+
 def _slack(record: Record) -> float:
     return 0.0 if record.body["ended_by"] else _SLACK
 
@@ -172,6 +188,8 @@ def _begin_undo(tools: Tools, record: Record, key: str) -> Record:
     wanted = Grant(**record.body["grant"])
     wish = launch.Wish(RESPONDERS[wanted.responder].undo, wanted.entity, wanted.entity_id, {"lease": record.key})
     with tools.store.transaction() as work:
+        if _is_being_extended(work, record):
+            raise Conflict(f"an extension of {record.key} was begun at this moment")
         launch.intend(work, key, wish, ref=wanted.entity_id)
         return work.save(KIND, record.key, record.body, version=record.version, state=RELEASING, ref=record.ref)
 
