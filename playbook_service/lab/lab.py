@@ -111,7 +111,11 @@ class Lab:
     # --- life --------------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Lab:
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # a port that is taken, say: what was started is ended
+            self.stop()
+            raise
         return self
 
     def __exit__(
@@ -121,6 +125,7 @@ class Lab:
 
     def start(self) -> None:
         """Start both servers."""
+        self._folder.mkdir(exist_ok=True)
         self.start_cortex()
         if self._connector is None:
             server = CortexServer(CORTEX_NAME, self.cortex_url, self.keys.cortex_thehive)
@@ -217,6 +222,16 @@ class Lab:
         kind = "analyzer" if definition in known else "responder"
         document = {"configuration": dict(configuration or {}), **settings}
         return self.cortex.enable(kind, definition, ORGANISATION, "orgadmin", document)
+
+    def record(self, definition: str, data_type: str, data: str, report: dict[str, Any]) -> None:
+        """Set what a recorded analyzer says of one observable from now on; one that is new is enabled."""
+        known = self.script.knows(definition)
+        self.script.record(definition, data_type, data, report)
+        self.cortex.rescan()
+        if known:
+            self.cortex.refresh(definition)
+        else:
+            self.enable(definition)
 
     def enable_all(self) -> dict[str, str]:
         """Enable every worker that needs no configuration; the others by definition id, with what they lack."""

@@ -124,6 +124,13 @@ class Cortex:
         self.workers[worker.id] = worker
         return worker
 
+    def refresh(self, definition_id: str) -> None:
+        """Have enabled workers follow a definition that was read anew."""
+        for worker in list(self.workers.values()):
+            found = self._catalogs[worker.definition.type].definitions.get(definition_id)
+            if worker.definition.id == definition_id and found is not None:
+                self.workers[worker.id] = replace(worker, definition=found)
+
     def enabled(self, kind: str, organization: str) -> list[Worker]:
         """The enabled workers of an organisation."""
         with self._lock:
