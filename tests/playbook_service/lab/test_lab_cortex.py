@@ -341,6 +341,20 @@ def test_recorded_analyzers_answer_from_the_recording(make_lab: Any, rest: Any, 
     assert [one["data"] for one in artifacts] == ["scan.example.net", "other.example.net"]
 
 
+def test_answers_can_be_recorded_as_one_goes(make_lab: Any, rest: Any, reports: Path):
+    """`lab.record`: a new opinion of a known analyzer, a new data type, a new analyzer."""
+    lab = make_lab(5, reports=[reports])
+    client = rest(lab, "cortex_service")
+    taxonomy = {"level": "safe", "namespace": "X", "predicate": "P", "value": "none"}
+    report = {"success": True, "summary": {"taxonomies": [taxonomy]}, "full": {}}
+    for definition, kind, data in (("OTXQuery_2_0", "url", "https://example.org/"), ("New_1_0", "ip", "192.0.2.1")):
+        lab.record(definition, kind, data, report)
+        assert definition in {one["name"] for one in client.get(f"api/analyzer/type/{kind}")}
+        path = f"api/analyzer/{worker(client, definition)}/run"
+        job = finish(client, client.post(path, {"data": data, "dataType": kind}, status=200))
+        assert job["report"]["summary"]["taxonomies"] == [taxonomy]
+
+
 def test_a_recorded_answer_takes_its_time(make_lab: Any, rest: Any, reports: Path, manual_clock: ManualClock):
     """`answer_delay` seconds by the lab's clock."""
     lab = make_lab(5, reports=[reports], answer_delay=30, clock=manual_clock)
