@@ -31,6 +31,11 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "lint": Command("playbook_service.commands.lint", "check playbooks: faults, dead clauses, unknown fields"),
     "replay": Command("playbook_service.commands.replay", "run a file of Wazuh alerts through playbooks, in dry run"),
+    "serve": Command("playbook_service.commands.serve", "the service: webhooks in, contained attackers out"),
+    "lab": Command("playbook_service.commands.lab", "an embedded TheHive and Cortex, to try things on"),
+    "suppressions": Command("playbook_service.commands.suppressions", "what is suppressed as false positive, and why"),
+    "observations": Command("playbook_service.commands.observations", "how would we have done? observe mode scored"),
+    "sources": Command("playbook_service.commands.sources", "what analysts' closings taught about each source"),
 }
 """Adding a command is adding a row and its module."""
 
