@@ -11,6 +11,7 @@ the case looks different now, and an audit line `books` for what was done in The
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from playbook_service.engine import approval, arrival, budget, lease, ruling
@@ -26,7 +27,7 @@ from playbook_service.engine.step import Commit, Done, Later, Outcome, follow
 from playbook_service.engine.tools import Tools
 from playbook_service.hive import limits
 from playbook_service.hive.model import Case, Observable, TaskDraft
-from playbook_service.playbook import Decision, Target, decide
+from playbook_service.playbook import Decision, Playbooks, Target, decide
 from playbook_service.playbook.decision import STEADY
 from playbook_service.playbook.model import content_digest
 from playbook_service.replay.guard import ACT, ASK, POLICY_KIND, STOPPED, Guard, Judged
@@ -65,31 +66,43 @@ class Deciding:
             return Done()
         case = self._tools.hive.case(verdict.ref or known.case_id) if verdict.ref or known.case_id else None
         if case is not None and not case.open:
-            return Done(lambda work: self._too_late(work, verdict, case))
+            return Done(partial(self._too_late, verdict=verdict, case=case))
         return self._decide(item, verdict, known, case)
 
     def _decide(self, item: Item, verdict: Record, known: Known, case: Case | None) -> Outcome:
-        tools, playbooks, policy = self._tools, self._tools.playbooks(), self._tools.policy()
-        seen = tools.hive.observable(verdict.body["observable"]["id"])
-        present = tools.hive.observables(case.id) if case else []
-        context = context_of(known.alert, verdict, seen, case, present)
-        decisions = decide(playbooks, VERDICT, context, ceiling_mode=ceiling(tools, policy))
+        playbooks, policy = self._tools.playbooks(), self._tools.policy()
+        seen = self._tools.hive.observable(verdict.body["observable"]["id"])
+        decisions = self._asked(playbooks, policy, verdict, known, seen, case)
         placed = self._placed(known, case, decisions, policy)
         if isinstance(placed, Later):
             return placed
-        case = placed.case if placed else case
-        observable_id = self._at_home(verdict, case)
-        lines = tuple(verdict.body["full"].get("explanation") or ())
-        scene = Scene(VERDICT, case.id if case else "", known.key, observable_id, verdict.key, lines, playbooks.digest)
-        situation = Situation(scene, known.alert, known.hive_id, item.key)
-        commit = self.settle(situation, decisions, policy)
+        if placed is not None:  # playbooks may speak of the case, which is there by now
+            case = placed.case
+            decisions = self._asked(playbooks, policy, verdict, known, seen, case)
+        if case is not None and not case.open:
+            return Done(partial(self._too_late, verdict=verdict, case=case))
+        scene = self._scene(verdict, known, case, playbooks.digest)
+        commit = self.settle(Situation(scene, known.alert, known.hive_id, item.key), decisions, policy)
 
         def finish(work: Transaction) -> None:
             if placed is not None:
-                joined(work, tools, known, placed)
+                joined(work, self._tools, known, placed)
             commit(work)
 
         return Done(finish)
+
+    def _asked(
+        self, playbooks: Playbooks, policy: Policy, verdict: Record, known: Known, seen: Observable | None,
+        case: Case | None,
+    ) -> list[Decision]:  # fmt: skip
+        present = self._tools.hive.observables(case.id) if case else []
+        context = context_of(known.alert, verdict, seen, case, present)
+        return decide(playbooks, VERDICT, context, ceiling_mode=ceiling(self._tools, policy))
+
+    def _scene(self, verdict: Record, known: Known, case: Case | None, digest: str) -> Scene:
+        lines = tuple(verdict.body["full"].get("explanation") or ())
+        here = self._at_home(verdict, case)
+        return Scene(VERDICT, case.id if case else "", known.key, here, verdict.key, lines, digest)
 
     def _placed(
         self, known: Known, case: Case | None, decisions: Sequence[Decision], policy: Policy
