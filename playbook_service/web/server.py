@@ -141,6 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     server: Server
     protocol_version = "HTTP/1.1"
+    wbufsize = 64 * 1024  # head and body leave together: in two pieces the second waits for the first one's receipt
+    disable_nagle_algorithm = True
     server_version = "Propolis"
     sys_version = ""
 
@@ -152,6 +154,11 @@ class _Handler(BaseHTTPRequestHandler):
     def parse_request(self) -> bool:
         self.server.allow(self.connection, self.server.limits.request_seconds)
         return super().parse_request()
+
+    def handle_expect_100(self) -> bool:
+        going_on = super().handle_expect_100()
+        self.wfile.flush()  # the sender waits for it before it sends the body
+        return going_on
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("do_"):
