@@ -236,7 +236,7 @@ def indicator(text: str) -> Iterable[Found]:
     return ip(text) or url(text) or digest(text) or mail(text) or name(text)
 
 
-threat = _other("threat-name")
+_threat_name = _other("threat-name")
 _service = _other("service-name")
 
 
@@ -246,3 +246,8 @@ def service(text: str) -> Iterable[Found]:
 
 
 cloud_account = _other("cloud-account")
+
+
+def threat(text: str) -> Iterable[Found]:
+    """The name of a threat; where a device has only its number to say (`(9999)`), there is none."""
+    return () if re.fullmatch(r"\s*\(?\d+\)?\s*", text) else _threat_name(text)

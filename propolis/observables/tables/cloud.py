@@ -40,7 +40,7 @@ GUARDDUTY = Source(
         f"{A}.service.action",
         (kinds.ip, "source", *(f"{action}.{_REMOTE}" for action in _ACTIONS)),
         (kinds.ip, "source", *(f"{action}.remoteIpDetails.ipAddressV6" for action in _ACTIONS)),
-        (kinds.ip, "source", f"portProbeAction.portProbeDetails.{_REMOTE}", "kubernetesApiCallAction.sourceIPs"),
+        (kinds.ip, "source", f"portProbeAction.portProbeDetails.{_REMOTE}", "kubernetesApiCallAction.sourceIps"),
         (kinds.name, "query", "dnsRequestAction.domain"),
         (kinds.agent, "client", "kubernetesApiCallAction.userAgent", "awsApiCallAction.userAgent"),
         (kinds.name, "destination", "awsApiCallAction.domainDetails.domain"),

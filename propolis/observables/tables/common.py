@@ -13,7 +13,7 @@ from typing import Any
 from propolis.observables import kinds
 from propolis.observables.kinds import Kind
 from propolis.observables.names import words
-from propolis.observables.table import DEEPEST
+from propolis.observables.table import DEEPEST, text
 from propolis.observables.texts import command
 
 MOST_FIELDS = 20_000  # fields of one alert that are looked at by name
@@ -31,7 +31,8 @@ NAMES: dict[str, tuple[Kind, str]] = {
         "srcip sip sourceip sourceaddress srcaddr srcaddress clientip clientaddr clientaddress remoteip remoteaddr"
         " remoteaddress remotehost callerip calleripaddress ipaddress attackerip attacker origh peerip remotepeer"
         " natsourceip transrcip mappedsrcip xff xforwardedfor forwardedfor cip actorip actoripaddress rhost senderip"
-        " remip originatorip clientdynip sourceipv4 sourceipv6 srcv6 userip loginip fromip saddr foreignip peer",
+        " remip originatorip clientdynip sourceipv4 sourceipv6 srcv6 userip loginip fromip saddr foreignip peer"
+        " sourceips clientips",
     ),
     **_names(kinds.endpoint, "source", "src source client ip ipv4 ipv6 remote rip origin"),
     **_names(
@@ -86,6 +87,7 @@ NAMES: dict[str, tuple[Kind, str]] = {
         kinds.digest,
         "file",
         "md5 sha1 sha256 hash filehash filedigest filemd5 filesha1 filesha256 filehashmd5 filehashsha1 filehashsha256"
+        " md5string sha1string sha256string"
         " analyticscksum checksum md5sum sha1sum sha256sum filechecksum processhash hashvalue",
     ),
     **_names(kinds.digests, "file", "hashes"),
@@ -153,10 +155,21 @@ def fields(data: Any, path: str, notes: list[str]) -> Iterator[tuple[Kind, str, 
             if meaning is not None:
                 yield meaning[0], meaning[1], node, place
         elif depth < DEEPEST and kind is dict:
-            waiting.extend(reversed([_step(key, value, place, party, depth) for key, value in node.items()]))
+            steps = [_step(key, value, place, party, depth) for key, value in node.items()]
+            if "path" in node and _is_request(node):
+                steps = [("requestpath", *step[1:]) if step[0] == "path" else step for step in steps]
+            waiting.extend(reversed(steps))
         elif depth < DEEPEST and kind is list:
             waiting.extend((name, entry, place, party, depth + 1) for entry in reversed(node))
     notes.append(f"Only the first {MOST_FIELDS} fields below {path} were read by their names.")
+
+
+_METHODS = frozenset(words("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT PROPFIND"))
+
+
+def _is_request(node: dict[str, Any]) -> bool:
+    """True for the log of a web request: its `path` is what was asked for, and no file."""
+    return any(text(node, name) in _METHODS for name in ("method", "request_method", "http_method"))
 
 
 def _step(name: str, value: Any, place: str, party: str, depth: int) -> tuple[str, Any, str, str, int]:

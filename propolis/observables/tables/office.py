@@ -24,6 +24,30 @@ def _person(value: str) -> list[Found]:
     return [] if _NOT_PEOPLE.match(value.strip()) or "#EXT#" in value else list(kinds.user(value))
 
 
+_FORWARDS = frozenset(
+    ("ForwardTo", "ForwardAsAttachmentTo", "RedirectTo", "ForwardingSmtpAddress", "ForwardingAddress")
+)
+
+
+def _named(office: dict[str, Any], table: str) -> list[tuple[str, str]]:
+    """`[{"Name": .., "Value": ..}]`: how audit records hold what has no field of its own."""
+    entries = office.get(table)
+    entries = entries if isinstance(entries, list) else [entries]
+    return [(text(entry, "Name"), text(entry, "Value")) for entry in entries]
+
+
+def _composed(fields: dict[str, Any]) -> Composed:
+    """The object of the event, the client of a log-in, and where an inbox rule or a mailbox sends mail on to."""
+    yield from _object(fields)
+    office = part(fields, "data", "office365")
+    for name, value in _named(office, "ExtendedProperties"):
+        for found in kinds.agent(value) if name == "UserAgent" else ():
+            yield found._replace(role="client"), f"{O}.ExtendedProperties"
+    for name, value in _named(office, "Parameters"):
+        for found in kinds.mail(value.replace("smtp:", " ")) if name in _FORWARDS else ():
+            yield found._replace(role="recipient"), f"{O}.Parameters"
+
+
 def _object(fields: dict[str, Any]) -> Composed:
     """`ObjectId` is the URL of the file in SharePoint and OneDrive; `SiteUrl` stands in where it is not."""
     office = part(fields, "data", "office365")
@@ -40,7 +64,17 @@ OFFICE = Source(
     "office 365",
     rows(
         O,
-        (kinds.ip, "source", "ClientIP", "ActorIpAddress", "SenderIp", "SenderIP", "ClientIPAddress", "IPAddress"),
+        (
+            kinds.ip,
+            "source",
+            "ClientIP",
+            "ActorIpAddress",
+            "SenderIp",
+            "SenderIP",
+            "ClientIPAddress",
+            "IPAddress",
+            "UserIp",
+        ),
         (_person, "subject", "UserId", "UserPrincipalName"),
         (_person, "target", "MailboxOwnerUPN", "TargetUserOrGroupName", "TargetUserId"),
         (kinds.mail, "sender", "P1Sender", "P2Sender", "Sender", "SenderAddress"),
@@ -52,7 +86,7 @@ OFFICE = Source(
         (kinds.name, "related", "UrlDomain"),
         (kinds.threat, "threat", "AttachmentData.MalwareFamily", "MalwareFamily", "VirusInfo.VirusName"),
     ),
-    compose=_object,
+    compose=_composed,
 )
 
 _G = "data.ms-graph"

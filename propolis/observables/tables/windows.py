@@ -122,6 +122,7 @@ POWERSHELL = _source(
         E,
         (command.script, "command", "scriptBlockText", "payload"),
         (kinds.path, "file", "path", "scriptName"),
+        (windows.shell_context, "file", "contextInfo"),
         (command.windows_command, "command", "hostApplication"),
     ),
 )
@@ -133,6 +134,7 @@ DEFENDER = _source(
         (kinds.threat, "threat", "threat Name"),
         (kinds.files, "file", "path"),
         (kinds.program, "process", "process Name"),
+        (windows.setting, "registry", "new Value", "old Value"),
     ),
 )
 SYSTEM_SERVICE = SERVICE

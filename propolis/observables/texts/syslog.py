@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from propolis.observables import kinds, values
 from propolis.observables.model import Found
+from propolis.observables.names import words
 from propolis.observables.patterns import lazy
 
 _SSHD = lazy(
@@ -38,6 +39,13 @@ _LOGIN = lazy(
 )
 _MAIL_TOKEN = lazy(r"(?<=\s)[^\s@<>]{1,64}@[^\s@<>]{3,190}(?=\s)")
 _ARROW = lazy(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})(?::\d+)? -> ((?:\d{1,3}\.){3}\d{1,3})(?::\d+)?(?![\w./])")
+# Juniper's sessions: `192.0.2.1/5555->198.51.100.2/22`; a client's port has three digits at least, a mask has two.
+_SESSION = lazy(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})/\d{3,5}->((?:\d{1,3}\.){3}\d{1,3})/\d{1,5}(?![\w./])")
+# OpenVPN and proxies begin with the peer: `openvpn[7]: bob/192.0.2.1:1194 TLS Error`.
+_PEER = lazy(r"\]: (?:([\w.@-]{1,64})/)?((?:\d{1,3}\.){3}\d{1,3}):\d{1,5} ")
+# Databases name an account and its host: `'root'@'192.0.2.1'`.
+_ACCOUNT_AT = lazy(r"'([^'\s]{1,64})'@'([^'\s]{1,253})'")
+_QUOTED_LOGIN = lazy(r"\bfor user [\"'\[]([\w.@\\$-]{1,64})[\"'\]]")
 _TOKEN = lazy(r"[^\s,;()<>\[\]\"'=]+")
 
 
@@ -63,7 +71,10 @@ def pam(text: str) -> Iterator[Found]:
 
 
 def mailer(text: str) -> Iterator[Found]:
-    """Mail servers: the envelope's addresses, and the peer as `name[address]` or `H=(name) [address]`."""
+    """Mail servers: the envelope, the peer as `name[address]` or `H=(name) [address]`, and who tried to log in."""
+    login = re.search(r"\b(?:sasl_username|set_id)=<?([^\s,)>]{1,254})", text)
+    if login:
+        yield from _as(kinds.user(login.group(1)), "subject")
     for found in _ENVELOPE.finditer(text):
         part = found.group("part").lower()
         role = "sender" if part in ("from", "f", "sender") else "recipient"
@@ -107,7 +118,7 @@ def ftpd(text: str) -> Iterator[Found]:
     if peer:
         yield from _as(kinds.ip(peer.group(1)), "source")
         yield from _as(kinds.name(peer.group(2)), "source")
-    found = re.search(r"\bUSER ([^\s:]+)", text)
+    found = re.search(r"\bUSER ([^\s:]+)", text) or _QUOTED_LOGIN.search(text)
     if found:
         yield from _as(kinds.user(found.group(1)), "subject")
     found = re.search(r"\(([^@\s(]+)@([^)\s]+)\)", text)
@@ -151,9 +162,22 @@ def sentence(text: str) -> Iterator[Found]:
     """A log-in message of a program nobody wrote a table for: `... for bob from 192.0.2.1`, `client 192.0.2.1`."""
     for found in _SENTENCE.finditer(text):
         yield from _as(kinds.ip(found.group(2)), "source")
-    login = _LOGIN.search(text)
+    login = _LOGIN.search(text) or _QUOTED_LOGIN.search(text)
     if login:
         yield from _as(kinds.user(login.group(1)), "subject")
+    for pattern, first, second in _ENDS:
+        ends = pattern.search(text)
+        if ends:
+            yield from _as(first[0](ends.group(1) or ""), first[1])
+            yield from _as(second[0](ends.group(2)), second[1])
+
+
+_SOURCE, _SUBJECT = (kinds.peer, "source"), (kinds.user, "subject")
+_ENDS = (
+    (_SESSION, _SOURCE, (kinds.ip, "destination")),
+    (_PEER, _SUBJECT, _SOURCE),
+    (_ACCOUNT_AT, _SUBJECT, _SOURCE),
+)
 
 
 def barracuda(text: str) -> Iterator[Found]:
@@ -219,12 +243,37 @@ def cisco(text: str) -> Iterator[Found]:
     """Cisco ASA, PIX and FTD: the addresses, and the name on a dynamic list."""
     body = text.partition("%")[2].partition(": ")[2]
     yield from addresses(body)
+    for peer in _CISCO_PEER.findall(body):
+        yield from _as(kinds.ip(peer), "source")
     listed = re.search(r"(?:dynamic|local|static) list: ([\w.-]+\.[A-Za-z]{2,})", body)
     if listed:
         yield from _as(kinds.name(listed.group(1)), "destination")
-    user = re.search(r"\b(?:user|username|Uname)[ =:]+'?\"?<?([A-Za-z0-9_.@\\-]+)", body)
-    if user and values.ip_address(user.group(1)) is None and user.group(1).lower() not in ("authentication", "from"):
-        yield from _as(kinds.user(user.group(1)), "subject")
+    for user in _CISCO_USER.findall(body):
+        if values.ip_address(user) is None and user.lower() not in _NO_NAMES:
+            yield from _as(kinds.user(user.rstrip(".")), "subject")
+            break
+    for name, value in _FTD_FIELD.findall(body):
+        kind, role = _FTD[name]
+        yield from _as(kind(value.strip()), role)
+
+
+_CISCO_USER = lazy(r"\b(?:user|username|Uname)[ =:]+'?\"?<?([A-Za-z0-9_.@\\-]+)", re.IGNORECASE)
+# A client of the VPN: `Group = x, Username = y, IP = 192.0.2.1`, `User <y> IP <192.0.2.1>`.
+_CISCO_PEER = lazy(r"\bIP(?: = | <)([0-9A-Fa-f:.]{3,45})")
+_NO_NAMES = frozenset(
+    words("authentication authorization from ip requested request logged logout executed unknown idle found is has was")
+)
+# Firepower's connection events: `..., URL: http://example.org/, UserAgent: Wget/1.2, ...`.
+_FTD_FIELD = lazy(r"(?:^|, )(URL|UserAgent|HTTPReferer|ReferencedHost|DNSQuery|FileName|FileSHA256): ([^,]+)")
+_FTD: dict[str, tuple[kinds.Kind, str]] = {
+    "URL": (kinds.url, "request"),
+    "UserAgent": (kinds.agent, "client"),
+    "HTTPReferer": (kinds.url, "referrer"),
+    "ReferencedHost": (kinds.name, "request"),
+    "DNSQuery": (kinds.name, "query"),
+    "FileName": (kinds.file, "file"),
+    "FileSHA256": (kinds.digest, "file"),
+}
 
 
 def rootcheck(text: str) -> Iterator[Found]:

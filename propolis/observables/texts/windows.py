@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from propolis.observables import kinds, values
 from propolis.observables.model import Found
 from propolis.observables.patterns import lazy
-from propolis.observables.texts.command import command_line, plain
+from propolis.observables.texts.command import command_line, plain, windows_command
 
 _SERVICE = lazy(
     r"\"?((?:[A-Za-z]:|%\w+%|\\\\[\w.-]+)\\[^\"]*?\.(?:exe|sys|dll|bat|cmd|ps1|scr|com))(?=[\"\s]|\Z)", re.IGNORECASE
@@ -57,6 +57,22 @@ def gateway_message(text: str) -> Iterator[Found]:
     if found:
         yield from (seen._replace(role="subject") for seen in kinds.user(found.group(1)))
         yield from (seen._replace(role="source") for seen in kinds.host(found.group(2)))
+
+
+def shell_context(text: str) -> Iterator[Found]:
+    """PowerShell's context: `User = EXAMPLE\\bob`, `Script Name = C:\\x.ps1`, `Host Application = powershell ...`."""
+    for name, value in re.findall(r"^\s*(User|Script Name|Host Application) = (\S.*)$", text, re.MULTILINE):
+        if name == "User":
+            yield from (found._replace(role="subject") for found in kinds.user(value.strip()))
+        elif name == "Script Name":
+            yield from (found._replace(role="file") for found in kinds.path(value.strip()))
+        else:
+            yield from windows_command(value.strip())
+
+
+def setting(text: str) -> Iterator[Found]:
+    """Defender's changed setting: `HKLM\\SOFTWARE\\...\\Exclusions\\Paths\\C:\\Temp = 0x0`."""
+    yield from kinds.key(text.partition(" = ")[0])
 
 
 def unc(text: str) -> Iterator[Found]:
