@@ -161,6 +161,9 @@ def _values(stream: io.BufferedReader, start: bytes) -> Iterator[Item]:
             yield Item(number, None, f"{window.why} What follows it was not read.")
             return
         yield _item(number, value[0])
+    fault = window.end()
+    if fault:
+        yield Item(number + 1, None, fault)
 
 
 class _Window:
@@ -172,6 +175,7 @@ class _Window:
         self._text = self._utf8.decode(start)
         self._at = 0
         self._decoder = json.JSONDecoder(parse_constant=str)
+        self._array = False
         self.why = ""
 
     def enter(self) -> bool:
@@ -179,6 +183,7 @@ class _Window:
         self._skip()
         if self._text.startswith("[", self._at):
             self._at += 1
+            self._array = True
             return True
         while len(self._text) < 4096 and self._more():
             pass
@@ -193,6 +198,16 @@ class _Window:
         if self._at >= len(self._text):
             return False
         return not (inside and self._text[self._at] == "]")
+
+    def end(self) -> str:
+        """What is wrong with the end of an array; a search answer ends in braces of its own, whatever they hold."""
+        if not self._array:
+            return ""
+        if self._at >= len(self._text):
+            return "The array is not closed: the file may have been cut off."
+        self._at += 1
+        self._skip()
+        return "The array ends here. What follows it was not read." if self._at < len(self._text) else ""
 
     def value(self) -> tuple[Any] | None:
         """The next value, in a tuple; None where it cannot be read, and then `why` says so."""

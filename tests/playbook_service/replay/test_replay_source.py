@@ -51,6 +51,20 @@ def test_an_answer_of_the_indexer_is_unwrapped(documents, expected, indent):
     assert ids(read(json.dumps(answer, indent=indent).encode())) == expected
 
 
+@pytest.mark.parametrize(
+    ("tail", "fault"),
+    [
+        (b"]\n", ""),
+        (b"", "The array is not closed: the file may have been cut off."),
+        (b"]\n{}\n", "The array ends here. What follows it was not read."),
+    ],
+)
+def test_the_end_of_an_array_is_looked_at_so_that_nothing_is_left_out_in_silence(documents, expected, tail, fault):
+    found = read(json.dumps(documents).encode()[:-1] + tail)
+    assert ids(found) == expected
+    assert [item.fault for item in found[7:]] == ([fault] if fault else [])
+
+
 def test_indexer_documents_one_a_line_are_unwrapped(documents, expected):
     data = "".join(json.dumps({"_id": "x", "_source": document}) + "\n" for document in documents)
     assert ids(read(data.encode())) == expected
