@@ -19,7 +19,7 @@ from playbook_service.engine import approval, lease, timer
 from playbook_service.engine.deciding import asking
 from playbook_service.engine.loop import Loop
 from playbook_service.engine.pipeline import Pipeline, Seams, pipeline
-from playbook_service.engine.step import STEPS, Done, Handler, Outcome
+from playbook_service.engine.step import Done, Handler, Outcome
 from playbook_service.engine.tell import Teller
 from playbook_service.engine.tools import Tools
 from playbook_service.feed.book import Bounds, FeedBook
@@ -37,6 +37,7 @@ from playbook_service.notify.outbox import Outbox
 from playbook_service.playbook import SHIPPED as SHIPPED_PLAYBOOKS
 from playbook_service.playbook import Playbooks, load
 from playbook_service.reload import Reloading
+from playbook_service.retention import forget
 from playbook_service.settings import Settings
 from playbook_service.store.contract import Item, Store, StoreError, Transaction
 from playbook_service.store.sqlite import SqliteStore
@@ -71,6 +72,7 @@ class Service:
         self._servers: list[Server] = []
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
+        self.application = Application(self._routes())
 
     @property
     def port(self) -> int:
@@ -82,10 +84,12 @@ class Service:
         """The port of the block lists."""
         return self._servers[1].port
 
-    def start(self) -> None:
-        """Take events in; start the engine as soon as TheHive answers."""
+    def start(self, *, listen: bool = True) -> None:
+        """Take events in; start the engine as soon as TheHive answers. Without `listen`, another server serves
+        `application`."""
         self._committer.__enter__()
-        self._listen(self.settings["listen"], Application(self._routes()))
+        if listen:
+            self._listen(self.settings["listen"], self.application)
         if self.settings["feed_listen"][0]:
             pages = FeedPages(self.feeds, self.settings["feed_readers"])
             self._listen(self.settings["feed_listen"], Application(pages.routes()))
@@ -184,10 +188,7 @@ class Service:
 
     def _tidy(self) -> None:
         """Forget what was handled long ago."""
-        before = self.clock.now() - self.settings["retention"]
-        with self.store.transaction() as work:
-            for queue in (STEPS, "inbox"):
-                work.purge_done(queue, before)
+        forget(self.store, self.clock.now() - self.settings["retention"])
 
 
 def policy_of(settings: Settings) -> Callable[[], Policy]:

@@ -187,8 +187,8 @@ class Transaction(ABC):
         """Forget acknowledged work that ended before a wall time; returns how many. Their keys may be put again."""
 
     @abstractmethod
-    def purge_records(self, kind: str, state: str, before: float) -> int:
-        """Forget records of a state that were last saved before a wall time; returns how many."""
+    def purge_records(self, kind: str, state: str | None, before: float) -> int:
+        """Forget records of a state (None: of any) that were last saved before a wall time; returns how many."""
 
 
 class Store(ABC):
@@ -201,6 +201,10 @@ class Store(ABC):
     @abstractmethod
     def check(self) -> None:
         """Raise StoreError where the store cannot be written."""
+
+    @abstractmethod
+    def compact(self) -> None:
+        """Give back the room of what was forgotten. May take a while; not inside a transaction."""
 
     @abstractmethod
     def close(self) -> None:

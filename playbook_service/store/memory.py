@@ -62,6 +62,9 @@ class MemoryStore(Store):
         with self.transaction():
             return
 
+    def compact(self) -> None:
+        return None
+
     def close(self) -> None:
         return None
 
@@ -229,7 +232,7 @@ class _MemoryTransaction(Transaction):
             self._undo.append(lambda row=row: work.update({(row.item.queue, row.item.key): row}))  # type: ignore[misc]
         return len(rows)
 
-    def purge_records(self, kind: str, state: str, before: float) -> int:
+    def purge_records(self, kind: str, state: str | None, before: float) -> int:
         old = [record for record in self._matching(kind, Filter(state=state)) if record.updated_at < before]
         for record in old:
             self.delete(kind, record.key)

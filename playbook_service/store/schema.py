@@ -24,8 +24,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             unique (queue, key)
         )
         """,
-        "create index work_waiting on work (queue, due, id) where state = 'waiting'",
-        "create index work_claimed on work (queue, lease_until) where state = 'claimed'",
+        # put_at comes along so that a backlog of any size is counted from the index alone, not from the bodies
+        "create index work_waiting on work (queue, due, id, put_at) where state = 'waiting'",
+        "create index work_claimed on work (queue, lease_until, put_at) where state = 'claimed'",
         "create index work_ended on work (queue, state, ended_at) where ended_at is not null",
         """
         create table record (

@@ -70,3 +70,20 @@ def test_check_writes_a_probe(tmp_path: Path):
     with store.transaction() as work:
         assert work.get("store", "probe") is not None
     store.close()
+
+
+def test_the_room_of_what_was_forgotten_is_given_back(tmp_path: Path):
+    database = tmp_path / "propolis.db"
+    clock = ManualClock()
+    store = SqliteStore(database, clock)
+    with store.transaction() as work:
+        for number in range(4000):
+            work.save("alert", f"a{number}", {"text": "x" * 4000})
+    store.compact()
+    before = database.stat().st_size
+    clock.advance(10)
+    with store.transaction() as work:
+        assert work.purge_records("alert", None, clock.now()) == 4000
+    store.compact()
+    assert database.stat().st_size < before // 4
+    store.close()

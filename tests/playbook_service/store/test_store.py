@@ -219,6 +219,18 @@ def test_done_work_is_forgotten_after_its_retention(store: Store, clock: ManualC
     assert put(store, "event-1")
 
 
+def test_records_are_forgotten_by_age_whatever_their_state_where_that_is_asked(store: Store, clock: ManualClock):
+    with store.transaction() as work:
+        work.save("run", "old", {}, state="waiting")
+    clock.advance(3600)
+    with store.transaction() as work:
+        work.save("run", "new", {}, state="done")
+        assert work.purge_records("run", "done", clock.now() - 60) == 0
+        assert work.purge_records("run", None, clock.now() - 60) == 1
+        assert [record.key for record in work.find("run")] == ["new"]
+    store.compact()
+
+
 def test_many_threads_share_the_work_and_each_piece_is_done_once(store: Store):
     for number in range(60):
         put(store, f"event-{number}")

@@ -1,0 +1,37 @@
+"""What is forgotten, and when: handled work and ended records, after the time the operator set.
+
+Leases in force, open questions, labels, suppressions and the audit chain are never forgotten by age.
+"""
+
+from __future__ import annotations
+
+from playbook_service.engine import approval, launch, lease
+from playbook_service.engine.step import STEPS
+from playbook_service.store.contract import Store
+
+QUEUES = (STEPS, "inbox")
+KINDS: dict[str, tuple[str | None, ...]] = {
+    "alert": (None,),
+    "run": (None,),
+    "verdict": (None,),
+    "decision": (None,),
+    "casekey": (None,),
+    lease.KIND: (lease.ENDED, lease.REFUSED),
+    approval.KIND: (approval.GRANTED, approval.DENIED, approval.EXPIRED),
+    launch.KIND: (launch.ENDED, launch.FAILED, launch.HUMAN),
+}
+"""Kind of record -> the states in which it may be forgotten; None: in any."""
+
+
+def forget(store: Store, before: float) -> int:
+    """Forget what was last touched before a wall time; returns how much. Several short transactions, not one long."""
+    forgotten = 0
+    for queue in QUEUES:
+        with store.transaction() as work:
+            forgotten += work.purge_done(queue, before)
+    for kind, states in KINDS.items():
+        for state in states:
+            with store.transaction() as work:
+                forgotten += work.purge_records(kind, state, before)
+    store.compact()
+    return forgotten
