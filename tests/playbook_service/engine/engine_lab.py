@@ -94,20 +94,25 @@ class Service:
         self.clock = clock or ManualClock(SystemClock().now())
         self.hive = hive
         self.lab = lab
-        self.store = MemoryStore(self.clock)
-        self.journal = Journal(self.store, self.clock)
+        self.seams = seams
         self.books: Playbooks = load(SHIPPED)
         self.policy_text = (SAMPLES / "policy.yml").read_text(encoding="utf-8")
         self.mode = "observe"
-        self.tools = Tools(
-            self.store, self.clock, hive, self.journal, lambda: self.books, self._policy, lambda: self.mode,
-            SERVICE,
-        )  # fmt: skip
-        self.engine = pipeline(self.tools, seams)
-        self.desk = Desk(self.tools, self.engine.deciding.recheck)
         self.told: list[dict[str, Any]] = []
         self.notified: list[dict[str, Any]] = []
         self.buried: list[str] = []
+        self.restart(MemoryStore(self.clock))
+
+    def restart(self, store: MemoryStore) -> None:
+        """A process over this store."""
+        self.store = store
+        self.journal = Journal(store, self.clock)
+        self.tools = Tools(
+            self.store, self.clock, self.hive, self.journal, lambda: self.books, self._policy, lambda: self.mode,
+            SERVICE,
+        )  # fmt: skip
+        self.engine = pipeline(self.tools, self.seams)
+        self.desk = Desk(self.tools, self.engine.deciding.recheck)
         self.loop = self.new_loop()
 
     def _policy(self) -> Policy:
