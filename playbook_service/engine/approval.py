@@ -62,7 +62,7 @@ def request(work: Transaction, tools: Tools, ask: Ask) -> bool:
     body = {
         "grant": ask.grant._asdict(), "evidence": list(ask.evidence), "approvers": list(ask.approvers),
         "needed": max(1, ask.needed), "expires": expires, "tasks": [], "digests": [], "given": [], "answers": [],
-        "why": "",
+        "why": "", "asked_at": tools.clock.now(),
     }  # fmt: skip
     work.save(KIND, key, body, version=0, state=ASKED, ref=ask.grant.case_id, due=expires)
     follow(work, "approve", key, approval=key)
