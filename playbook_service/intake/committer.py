@@ -10,6 +10,7 @@ from playbook_service.store.contract import Store, StoreError
 from propolis.clock import Clock
 
 _COUNT_EVERY = 1.0  # seconds between two looks at the backlog, which costs a query
+_COUNT_SHARE = 100  # of which a long one is made more rarely: a hundredth of the time may go into counting
 
 
 class Event(NamedTuple):
@@ -46,7 +47,7 @@ class Committer:
         self._changed = threading.Condition()
         self._stopping = False
         self._backlog = 0
-        self._counted_at: float | None = None
+        self._count_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
 
     def __enter__(self) -> Committer:
@@ -101,9 +102,13 @@ class Committer:
         self._backlog += sum(sum(fresh) for fresh in outcomes)
 
     def _check_room(self, count: Any) -> None:
-        now = self._clock.monotonic()
-        if self._counted_at is None or now - self._counted_at >= _COUNT_EVERY or self._backlog >= self._backlog_limit:
+        began = self._clock.monotonic()
+        if began >= self._count_at or self._backlog >= self._backlog_limit:
             backlog = count(self._queue)
-            self._backlog, self._counted_at = backlog.waiting + backlog.claimed, now
+            now = self._clock.monotonic()
+            self._backlog, self._count_at = (
+                backlog.waiting + backlog.claimed,
+                now + max(_COUNT_EVERY, _COUNT_SHARE * (now - began)),
+            )
         if self._backlog >= self._backlog_limit:
             raise Full(f"{self._backlog:,} events wait already; at most {self._backlog_limit:,} may.")
