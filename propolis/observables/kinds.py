@@ -104,9 +104,15 @@ def url(text: str) -> Iterable[Found]:
 
 
 def uri(text: str) -> Iterable[Found]:
-    """What a client asked a server for: a path, or the full URL where a proxy wrote it."""
+    """What a client asked a server for: a path, or the full URL where a proxy wrote it, perhaps without its scheme."""
     if "://" in text[:12]:
         return url(text)
+    if text[:1] != "/":
+        host, slash, _ = text.partition("/")
+        if slash and values.domain(host):
+            return url(f"http://{text}")
+        if not slash and "?" not in text:
+            return ()
     value = values.uri_path(text)
     return (Found("uri_path", value),) if value else ()
 

@@ -62,7 +62,7 @@ NAMES: dict[str, tuple[Kind, str]] = {
     **_names(
         kinds.mail,
         "subject",
-        "email useremail mail principalemail emailaddress userprincipalname upn mailboxownerupn userid",
+        "email useremail mail principalemail emailaddress userprincipalname upn mailboxownerupn userid alternateid",
     ),
     **_names(
         kinds.mail,
@@ -81,7 +81,9 @@ NAMES: dict[str, tuple[Kind, str]] = {
     ),
     **_names(kinds.url, "referrer", "referer referrer httpreferer httprefer httpreferrer"),
     **_names(
-        kinds.agent, "client", "useragent httpuseragent agent clientagent requestclientapplication ua csuseragent"
+        kinds.agent,
+        "client",
+        "useragent httpuseragent agent clientagent requestclientapplication ua csuseragent rawuseragent",
     ),
     **_names(
         kinds.digest,
@@ -103,7 +105,11 @@ NAMES: dict[str, tuple[Kind, str]] = {
         "process processname processpath exe executable image parentimage sproc imagepath newprocessname",
     ),
     **_names(command.command_line, "command", "commandline cmdline command processcommandline cmd parentcommandline"),
-    **_names(kinds.vulnerability, "vulnerability", "cve cveid cves vulnerability signature alertsignature attackname"),
+    **_names(
+        kinds.vulnerability,
+        "vulnerability",
+        "cve cveid cves vulnerabilityid vulnerability signature alertsignature attackname",
+    ),
     **_names(kinds.threat, "threat", "threatname virusname virus malware malwarename malwarefamily virusthreatname"),
     **_names(kinds.indicator, "related", "ioc iocvalue indicator indicatorvalue observable observablevalue"),
     **_names(kinds.key, "registry", "registrykey regkey registrypath targetobject"),

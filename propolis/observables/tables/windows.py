@@ -59,7 +59,12 @@ OBJECT = _source(
     "windows object",
     _SUBJECT,
     _PROCESS,
-    rows(E, (windows.object_file, "file", "objectName"), (kinds.key, "registry", "objectName")),
+    rows(
+        E,
+        (windows.object_file, "file", "objectName"),
+        (kinds.key, "registry", "objectName"),
+        (windows.registry_details, "command", "newValue"),
+    ),
 )
 FILTERING = _source(
     "windows filtering platform",
@@ -194,6 +199,10 @@ FIREWALL = _source(
 CODE = _source(
     "code integrity",
     rows(E, (kinds.file, "file", "fullFilePath", "filePath", "fileNameBuffer"), (kinds.digest, "file", "fileHash")),
+    rows("data.win.ruleAndFileData", (kinds.file, "file", "fullFilePath"), (kinds.digest, "file", "fileHash")),
+)
+DNS_CLIENT = _source(
+    "dns client", rows(E, (kinds.name, "query", "queryName"), (windows.query_results, "result", "queryResults"))
 )
 
 PROVIDERS: dict[str, Source] = {
@@ -216,6 +225,7 @@ PROVIDERS: dict[str, Source] = {
     "Microsoft-Windows-WMI-Activity": WMI_ACTIVITY,
     "Microsoft-Windows-WinRM": WINRM,
     "Microsoft-Windows-Windows Firewall With Advanced Security": FIREWALL,
+    "Microsoft-Windows-DNS-Client": DNS_CLIENT,
     "Microsoft-Windows-AppLocker": CODE,
     "Microsoft-Windows-CodeIntegrity": CODE,
 }

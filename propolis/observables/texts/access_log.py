@@ -14,6 +14,8 @@ _COMBINED = lazy(rf"{_QUOTED} \d{{3}} (?:\d+|-)\s+{_QUOTED}\s+{_QUOTED}")
 _USER = lazy(r"\s-\s+([^\s\[\]-][^\s\[\]]*)\s+\[\d{1,2}/")
 _IIS_AGENT = lazy(r"\s((?:Mozilla/\d\.\d|curl/|Wget/|python-requests/|Opera/)\S*)")
 _NGINX_FIELD = lazy(rf"\b(client|host|referrer|request): (?:{_QUOTED}|([^,\s]+))")
+_APACHE_REFERRER = lazy(r", referer: (\S+)\s*\Z")
+_LOOKUP = lazy(r"\$\{jndi:([a-z]{3,5}://[^\s}]{3,2048})", re.IGNORECASE)
 _MODSECURITY_FIELD = lazy(r'\[(hostname|uri) "([^"]*)"\]')
 
 
@@ -37,6 +39,9 @@ def error_line(text: str) -> Iterator[Found]:
     if "[hostname " in text or "[uri " in text:
         for name, value in _MODSECURITY_FIELD.findall(text):
             yield from _as(kinds.uri(value) if name == "uri" else kinds.peer(value), "request")
+    referrer = _APACHE_REFERRER.search(text)
+    if referrer:
+        yield from _as(kinds.url(referrer.group(1)), "referrer")
     if " client: " in text:
         for name, quoted, bare in _NGINX_FIELD.findall(text):
             yield from _nginx(name, quoted or bare)
@@ -64,7 +69,9 @@ def raw_request(text: str) -> Iterator[Found]:
 
 
 def included_url(path: str) -> Iterator[Found]:
-    """The URL that a request tries to have included (`?page=http://192.0.2.1/shell.txt`)."""
+    """The URL that a request tries to have included (`?page=http://192.0.2.1/x.txt`) or looked up (`${jndi:..}`)."""
+    for address in _LOOKUP.findall(path):
+        yield from _as(kinds.url(address), "request")
     for address in re.findall(r"=((?:https?|ftp)(?:://|%3A%2F%2F)[^&\s]+)", path, re.IGNORECASE):
         value = values.url(address.replace("%3A", ":").replace("%2F", "/").replace("%3a", ":").replace("%2f", "/"))
         host = values.url_host(value) if value else ""

@@ -38,14 +38,16 @@ _LOGIN = lazy(
     r"\b(?:for|user|username|account)(?: (?:invalid )?user)?[ :=]{1,2}[\"'<\[]?([\w.@\\$-]{1,64})[\"'>\]]?,? from "
 )
 _MAIL_TOKEN = lazy(r"(?<=\s)[^\s@<>]{1,64}@[^\s@<>]{3,190}(?=\s)")
-_ARROW = lazy(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})(?::\d+)? -> ((?:\d{1,3}\.){3}\d{1,3})(?::\d+)?(?![\w./])")
+_ARROW = lazy(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})(?::\d+|\(\d+\))? -> ((?:\d{1,3}\.){3}\d{1,3})(?::\d+)?(?![\w./])")
 # Juniper's sessions: `192.0.2.1/5555->198.51.100.2/22`; a client's port has three digits at least, a mask has two.
 _SESSION = lazy(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})/\d{3,5}->((?:\d{1,3}\.){3}\d{1,3})/\d{1,5}(?![\w./])")
 # OpenVPN and proxies begin with the peer: `openvpn[7]: bob/192.0.2.1:1194 TLS Error`.
 _PEER = lazy(r"\]: (?:([\w.@-]{1,64})/)?((?:\d{1,3}\.){3}\d{1,3}):\d{1,5} ")
 # Databases name an account and its host: `'root'@'192.0.2.1'`.
 _ACCOUNT_AT = lazy(r"'([^'\s]{1,64})'@'([^'\s]{1,253})'")
-_QUOTED_LOGIN = lazy(r"\bfor user [\"'\[]([\w.@\\$-]{1,64})[\"'\]]")
+_QUOTED_LOGIN = lazy(r"(?:\bfor user [\"'\[]|\[user: )([\w.@\\$-]{1,64})[\"'\]]")
+# ClamAV: `/home/bob/eicar.com: Win.Test.EICAR_HDB-1 FOUND`.
+_INFECTED = lazy(r" (/[^:]{1,1024}): (\S{1,256}) FOUND\Z")
 _TOKEN = lazy(r"[^\s,;()<>\[\]\"'=]+")
 
 
@@ -177,6 +179,7 @@ _ENDS = (
     (_SESSION, _SOURCE, (kinds.ip, "destination")),
     (_PEER, _SUBJECT, _SOURCE),
     (_ACCOUNT_AT, _SUBJECT, _SOURCE),
+    (_INFECTED, (kinds.path, "file"), (kinds.threat, "threat")),
 )
 
 

@@ -97,7 +97,7 @@ def relative_file(text: str) -> Iterator[Found]:
 
 def object_file(text: str) -> Iterator[Found]:
     """A file that was opened; the object may also be a process, which is named by its device path."""
-    path = values.file_path(text)
+    path = None if any(kinds.key(text)) else values.file_path(text)
     if path and not (path.startswith("\\Device\\") and values.is_system_binary(path)):
         yield from kinds.path(path)
 
