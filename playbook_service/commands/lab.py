@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from playbook_service.lab import Lab
+from playbook_service.lab.fileclock import FileClock
 from propolis.errors import ConfigurationError
 
 
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--answer-delay", metavar="SECONDS", type=float, default=0.5, help="time a recorded answer takes"
     )
+    parser.add_argument("--clock", metavar="FILE", type=Path, help="a clock that stands still and that a test moves")
     parser.add_argument("--webhook", metavar="URL", help="have TheHive send every event of the organisation there")
     parser.add_argument("--webhook-version", type=int, choices=(0, 1), default=1, help="the form of those messages")
     parser.add_argument("--webhook-token", metavar="TEXT", help="bearer token to send along with them")
@@ -63,6 +65,7 @@ def _lab(arguments: argparse.Namespace) -> Lab:
     return Lab(
         arguments.version, thehive=arguments.thehive, cortex=arguments.cortex, analyzers=analyzers,
         responders=responders, reports=reports, answer_delay=arguments.answer_delay,
+        clock=FileClock(arguments.clock) if arguments.clock else None,
     )  # fmt: skip
 
 

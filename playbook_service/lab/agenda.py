@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from propolis.clock import Clock
+from propolis.clock import Clock, SystemClock
 from propolis.errors import PropolisError
 
 _LOOK_AGAIN = 0.02
@@ -75,14 +75,18 @@ class Agenda:
             return any(item.counts and (future or item.due <= now) for item in self._items)
 
     def wait(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait until a condition holds, looking at it whenever a task here ends and every few milliseconds."""
-        rounds = max(1, int(timeout / _LOOK_AGAIN))
-        for _ in range(rounds):
-            if condition():
-                return True
+        """Wait until a condition holds, looking at it whenever a task here ends and every few milliseconds.
+
+        `timeout` is in seconds of the machine's own clock, whatever the lab's clock says.
+        """
+        real = SystemClock()
+        deadline = real.monotonic() + timeout
+        while not condition():
+            if real.monotonic() >= deadline:
+                return False
             with self._changed:
                 self._changed.wait(_LOOK_AGAIN)
-        return condition()
+        return True
 
     def _work(self) -> None:
         while True:

@@ -15,6 +15,7 @@ from propolis.clock import Clock
 
 MAX_BODY = 64 * 1024 * 1024
 _CONNECTIONS = 128
+_LOOK = 0.1
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -85,12 +86,16 @@ class _Listener(ThreadingMixIn, HTTPServer):
     def __init__(self, address: tuple[str, int], answer: Callable[[Request], Reply | None]):
         super().__init__(address, _Handler)
         self.answer = answer
+        self.closing = False
         self._room = threading.BoundedSemaphore(_CONNECTIONS)
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        self._room.acquire()
+        while not self._room.acquire(timeout=_LOOK):
+            if self.closing:  # all places are taken, and nobody will leave before they are told to
+                self.shutdown_request(request)
+                return
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -169,6 +174,7 @@ class Server:
         if listener is None or thread is None:
             return
         self.stopping.set()
+        listener.closing = True
         listener.shutdown()
         thread.join()
         listener.hang_up()

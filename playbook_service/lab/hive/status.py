@@ -23,10 +23,11 @@ def _status(hive: Hive, who: Account, request: Request) -> Reply:
         "config": {"protectDownloadsWith": "malware", "authType": ["local", "key"], "pollingDuration": 1000},
         "features": [],
     }  # fmt: skip
+    names = {"TheHive": version}
     if hive.version == 4:
         names = {"Scalligraph": version, "TheHive": version, "Play": "2.8.13"}
         return Reply(200, {**shown, "versions": names, "health": {"elasticsearch": "UNKNOWN"}})
-    return Reply(200, {**shown, "license": {"type": "community", "isValid": True}})
+    return Reply(200, {**shown, "versions": names, "license": {"type": "community", "isValid": True}})
 
 
 def _license(hive: Hive, who: Account, request: Request) -> Reply:

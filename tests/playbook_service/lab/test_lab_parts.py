@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from playbook_service.lab.agenda import Agenda
 from playbook_service.lab.exchange import ApiError
+from playbook_service.lab.fileclock import FileClock
 from playbook_service.lab.filter import MISSING, matches, reader
 from playbook_service.lab.hive.entity import Entity
 from playbook_service.lab.hive.store import Store
@@ -164,3 +166,48 @@ def test_names_of_recorded_analyzers_are_taken_apart():
 def test_a_body_that_is_no_form_has_no_parts():
     assert read_parts("application/json", b"{}") == []
     assert read_parts("multipart/form-data; boundary=x", b"nonsense") == []
+
+
+def test_a_clock_in_a_file_is_the_same_for_everybody(tmp_path: Path):
+    path = tmp_path / "clock.json"
+    one, other = FileClock(path, now=1000.0), FileClock(path)
+    assert (one.now(), other.now(), other.monotonic()) == (1000.0, 1000.0, 0.0)
+    other.advance(30)
+    other.jump(-500)
+    assert (one.now(), one.monotonic()) == (530.0, 30.0)
+    sleeper = threading.Thread(target=lambda: one.sleep(10))
+    sleeper.start()
+    for _ in range(500):
+        other.advance(1)
+        sleeper.join(0.01)
+        if not sleeper.is_alive():
+            break
+    assert not sleeper.is_alive()
+    assert one.monotonic() >= 40.0
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match="not a clock file"):
+        one.now()
+
+
+def test_a_lab_lives_by_the_clock_it_is_given(tmp_path: Path, make_lab: Any, rest: Any, alert: dict[str, Any]):
+    clock = FileClock(tmp_path / "clock.json", now=1767261600.0)
+    lab = make_lab(5, clock=clock)
+    wazuh = rest(lab, "wazuh")
+    assert wazuh.post("api/v1/alert", alert)["_createdAt"] == 1767261600000
+    FileClock(tmp_path / "clock.json").advance(60)
+    assert wazuh.post("api/v1/alert", {**alert, "sourceRef": "2"})["_createdAt"] == 1767261660000
+
+
+def test_a_full_server_can_be_stopped(make_lab: Any):
+    """More connections than there are places: `stop` still ends them all."""
+    lab = make_lab(5)
+    host, port = lab.thehive_server.host, lab.thehive_server.port
+    crowd = [socket.create_connection((host, port)) for _ in range(140)]
+    try:
+        assert lab.connector.agenda.wait(lambda: threading.active_count() > 128, 10)
+        lab.stop_thehive()
+        assert [one.name for one in threading.enumerate() if one.name.startswith("lab-thehive")] == []
+    finally:
+        for one in crowd:
+            one.close()
+    lab.start_thehive()
