@@ -11,6 +11,8 @@ from playbook_service.feedback.observation import NEEDED, Observation, Score
 from playbook_service.feedback.opening import opened, show_json, show_table
 from propolis.clock import Clock, SystemClock
 
+_HEADS = ("playbook", "would", "right", "wrong", "unknown", "precision", "at least", "advice")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which playbook, and the form of the answer."""
@@ -50,8 +52,7 @@ def _print(scored: list[Score], each: list[Observation]) -> None:
         heads = ("case", "result", "closed as", "would have", "target")
         show_table(heads, [_each_row(entry) for entry in each])
         print()
-    heads = ("playbook", "would", "right", "wrong", "unknown", "precision", "at least", "advice")
-    show_table(heads, [_row(score) for score in scored])
+    show_table(_HEADS, [_row(score) for score in scored])
     print("right, wrong and unknown count cases; `at least` is the lower end of Wilson's 95 % interval.")
 
 

@@ -1,4 +1,4 @@
-"""`propolis sources`: what labels taught of each source and why, how to reset one, and which seem to copy each other."""
+"""`propolis sources`: what labels taught of each source and why, how to reset one, and which seem to be copies."""
 
 from __future__ import annotations
 

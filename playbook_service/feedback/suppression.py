@@ -42,7 +42,7 @@ class Closures(NamedTuple):
     def standing(self, moment: float) -> int:
         """How many false positives count at that moment."""
         start = moment - WINDOW
-        before = bisect_left(self.true, moment)
+        before = bisect_right(self.true, moment)
         if before and self.true[before - 1] > start:
             start = self.true[before - 1]
         return bisect_left(self.false, moment) - bisect_right(self.false, start)
