@@ -76,7 +76,7 @@ class Hooks:
         return Done(commit)
 
     def _action(self, hook: Hook) -> Outcome:
-        """Ours may have moved; others' are looked for on what the hook names, else on what says that it is contained."""
+        """Ours may have moved; others' are looked for on what the hook names, else on what says it is contained."""
         looks = [self._seen.actions(entity, entity_id) for entity, entity_id in self._started_on(hook)]
 
         def commit(work: Transaction) -> None:
