@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from playbook_service.audit.chain import Anchor, Finding, Line, anchor_of, seal, verify
+from playbook_service.engine.crashpoint import reached
 from playbook_service.store.contract import Store, Transaction
 from propolis.clock import Clock, utc_text
 from propolis.errors import InputError
@@ -85,6 +86,7 @@ class AuditFiles:
         with path.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
             handle.flush()
+            reached("audit.written")
             os.fsync(handle.fileno())
 
     def _mended_end(self) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from playbook_service.engine.crashpoint import reached
 from playbook_service.engine.step import STEPS
 from playbook_service.engine.tools import Tools
 from playbook_service.hive.model import FINISHED_JOB, Job, Worker
@@ -117,10 +118,12 @@ class Analyses:
         record = self._seated(record, order, known)
         if record.state != ASKING:
             return record
+        reached("analyzer.asking")
         try:
             job = self._tools.hive.run_analyzer(worker, order.observable_id, order.parameters)
         except HttpError as error:
             return self._not_started(record, order, error)
+        reached("analyzer.asked")
         return self._adopted(record, order, job)
 
     def _not_started(self, record: Record, order: Order, error: HttpError) -> Record:

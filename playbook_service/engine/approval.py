@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from playbook_service.engine import lease
+from playbook_service.engine.crashpoint import reached
 from playbook_service.engine.markdown import code, plain
 from playbook_service.engine.step import Done, Later, Outcome, follow
 from playbook_service.engine.tools import Tools
@@ -101,6 +102,7 @@ class Desk:
         for number in range(1, needed + 1):
             draft = _draft(record, grant, number, needed)
             tasks.append(there.get(draft.title + draft.description) or hive.create_task(grant.case_id, draft))
+        reached("approval.asked")
         body = {
             **record.body,
             "tasks": [task.id for task in tasks],
@@ -121,6 +123,7 @@ class Desk:
             return self._close(record, DENIED, "the case was closed while the question stood")
         if self._tools.clock.now() >= float(record.body["expires"]):
             self._cancel(record)
+            reached("approval.cancelled")
             return self._close(record, EXPIRED, "nobody answered in time")
         answers = [
             self._answer(record, task_id, digest)
@@ -170,6 +173,7 @@ class Desk:
         if against:
             return self._close(record, DENIED, f"granted by {', '.join(actors)}, but {against}")
         granted = grant._replace(by=", ".join(actors))
+        reached("approval.granting")
 
         def commit(work: Transaction) -> None:
             self._save(work, record, GRANTED, "", granted.by)

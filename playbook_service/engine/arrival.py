@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from playbook_service.engine.crashpoint import reached
 from playbook_service.engine.draft import MOST_OBSERVABLES, SUPPRESSED_TAG, draft_alert, key_of
 from playbook_service.engine.step import Done, Outcome, follow
 from playbook_service.engine.tools import Tools
@@ -62,6 +63,7 @@ class Arrival:
         origin = str(item.body["from"])
         draft = draft_alert(alert, observables, origin=origin, moment=item.put_at, suppressed=why)
         made = self._make(draft, why)
+        reached("alert.made")
         body = {
             "origin": origin, "alert": alert.document, "hive_id": made.id, "suppressed": why, "at": item.put_at,
             "observables": [list(entry) for entry in observables],

@@ -19,6 +19,7 @@ from playbook_service.engine.aim import aimed
 from playbook_service.engine.arrival import Known
 from playbook_service.engine.books import GROUPS, Books, Kept, Objects, wanted_of
 from playbook_service.engine.context import case_fields, ceiling
+from playbook_service.engine.crashpoint import reached
 from playbook_service.engine.markdown import code
 from playbook_service.engine.placement import Place, Placement, joined
 from playbook_service.engine.ruling import Asker, Ruling, Scene
@@ -135,7 +136,10 @@ class Deciding:
         guard = Guard(policy)
         judged = [guard.judge(entry, situation.alert) for entry in decisions if entry.responder]
         kept = self._keep_books(situation, decisions, judged)
+        reached("books.kept")
         entities = self._aim(scene, judged)
+        if any(entities):
+            reached("target.aimed")
 
         def commit(work: Transaction) -> None:
             for entry, entity in zip(judged, entities, strict=True):

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from playbook_service.engine.crashpoint import reached
 from playbook_service.engine.step import Done, Later, Outcome
 from playbook_service.engine.tools import Tools
 from playbook_service.hive.model import FINISHED_JOB, Action, Worker
@@ -91,6 +92,7 @@ def _ask(tools: Tools, record: Record) -> Outcome:
         return _close(tools, record, FAILED, why)
     known = [identity(action) for action in tools.hive.actions(wish.entity, wish.entity_id)]
     record = _save(tools, record, ASKING, known=known, asked_at=tools.clock.now())
+    reached("launch.asking")
     try:
         action = tools.hive.run_responder(worker, wish.entity, wish.entity_id, wish.parameters)
     except HttpError as error:
@@ -98,7 +100,9 @@ def _ask(tools: Tools, record: Record) -> Outcome:
             return Later(_POLL, f"whether {wish.responder} was started is not known yet: {error}")
         _save(tools, record, INTENDED)
         raise
+    reached("launch.asked")
     _adopt(tools, record, action)
+    reached("launch.adopted")
     return Later(_POLL, f"{wish.responder} is running")
 
 
@@ -135,6 +139,7 @@ def _follow(tools: Tools, record: Record) -> Outcome:
         return Later(_POLL if running_for < _SLOW_POLL else _POLL * 5, f"{wish.responder} is running")
     ended = read_ending(action)
     _save(tools, record, ENDED, ended=ended._asdict())
+    reached("launch.ended")
     return Done()
 
 

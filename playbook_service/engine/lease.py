@@ -16,6 +16,7 @@ from time import strptime
 from typing import Any, NamedTuple
 
 from playbook_service.engine import launch
+from playbook_service.engine.crashpoint import reached
 from playbook_service.engine.step import Commit, Done, Later, Outcome, follow
 from playbook_service.engine.tools import Tools
 from playbook_service.playbook.responder import RESPONDERS
@@ -81,6 +82,7 @@ def contain(tools: Tools, item: Item) -> Outcome:
         record, ended = work.get(KIND, lease), launch.ending(work, _contain_key(lease))
     if record is None or record.state != WISHED or ended is None:
         return Done()
+    reached("lease.settling")
     return Done(lambda work: _settle(work, tools, record, ended))
 
 
@@ -162,11 +164,13 @@ def release(tools: Tools, item: Item) -> Outcome:
     key = _undo_key(record)
     if record.state != RELEASING:
         record = _begin_undo(tools, record, key)
+        reached("lease.undoing")
     outcome = launch.advance(tools, key)
     if isinstance(outcome, Later):
         return outcome
     with tools.store.transaction() as work:
         ended = launch.ending(work, key)
+    reached("lease.undone")
     return _undone(tools, record, ended) if ended else Done()
 
 

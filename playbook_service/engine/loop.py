@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from playbook_service.engine.crashpoint import reached
 from playbook_service.engine.step import STEPS, Commit, Done, Give, Handler, Later
 from playbook_service.store.contract import Conflict, Item, LostClaim, Store, StoreError, Transaction
 from propolis.clock import Clock
@@ -99,6 +100,7 @@ class Loop:
         item = self._claim(owner)
         if item is None:
             return False
+        reached("step.claimed")
         try:
             self._run(item)
         except LostClaim as error:
@@ -115,7 +117,10 @@ class Loop:
 
     def _run(self, item: Item) -> None:
         try:
-            self._settle(item, self._handler(item)(item))
+            outcome = self._handler(item)(item)
+            reached("step.handled")
+            self._settle(item, outcome)
+            reached("step.settled")
         except (LostClaim, StoreError):
             raise
         except Conflict as error:
@@ -142,6 +147,7 @@ class Loop:
             work.done(item)
             if outcome.commit is not None:
                 outcome.commit(work)
+            reached("step.settling")
 
     def _again(self, item: Item, why: str, seconds: float | None, commit: Commit | None = None) -> None:
         pause = self._pause(item.attempts) if seconds is None else seconds

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from playbook_service.engine import arrival
 from playbook_service.engine.arrival import Known
+from playbook_service.engine.crashpoint import reached
 from playbook_service.engine.step import Later
 from playbook_service.engine.tools import Tools
 from playbook_service.hive.model import Case
@@ -70,8 +71,10 @@ class Placement:
             return self._join(known, facts, str(entry["case"]))
         if entry["by"] != known.key:
             return Later(1.0, f"the alert {entry['by']} is opening the case that this one belongs to")
+        reached("case.reserved")
         template = next((str(dict(wish.settings)["template"]) for wish in wishes if _template(wish)), "")
         case, note = self._open(known.hive_id, template)
+        reached("case.opened")
         return self._settled(known, facts, case, True, note)
 
     def _found_or_reserved(self, known: Known, terms: Sequence[Terms], facts: Facts) -> Entry:
@@ -116,6 +119,7 @@ class Placement:
         with self._tools.store.transaction() as work:
             for key in _keys(facts):
                 _change(work, key, lambda entries: _entered(entries, mine, facts))
+        reached("case.entered")
         return Place(case, opened, note)
 
     def _forget(self, facts: Facts, case_id: str) -> None:

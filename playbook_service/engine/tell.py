@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from playbook_service.engine import approval, lease
+from playbook_service.engine.crashpoint import reached
 from playbook_service.engine.markdown import code, plain
 from playbook_service.engine.step import Done, Outcome
 from playbook_service.engine.tools import Tools
@@ -51,6 +52,7 @@ class Teller:
         if note is None:
             return Done()
         self._write(grant.case_id, note, item.key)
+        reached("note.written")
         message = Message(note.title, "\n".join(note.lines), "high" if note.urgent else "info", case=grant.case_id)
         return Done(lambda work: self._announce(work, message))
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from playbook_service.engine.crashpoint import reached
 from playbook_service.store.contract import Store, StoreError
 from propolis.clock import Clock
 
@@ -97,6 +98,8 @@ class Committer:
         with self._store.transaction() as work:
             self._check_room(work.backlog)
             outcomes = [[work.put(self._queue, event.key, event.body) for event in each.events] for each in batch]
+            reached("intake.put")
+        reached("intake.committed")
         for waiting, fresh in zip(batch, outcomes, strict=True):
             waiting.fresh = fresh
         self._backlog += sum(sum(fresh) for fresh in outcomes)
