@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from playbook_service.engine import lease
+from playbook_service.playbook.responder import RESPONDERS
+from playbook_service.replay.guard import POLICY_KIND
 from playbook_service.store.contract import Filter, Record, Transaction
 from propolis.duration import duration_text
 from propolis.guardrails import Policy
@@ -70,7 +72,7 @@ def _active(work: Transaction, expense: Expense, limits: Limits) -> int:
     everything = sum(work.count(lease.KIND, Filter(state=state)) for state in states)
     if everything < getattr(limits.active_total, expense.kind):
         return everything
-    return sum(_is_of(work, record.key, expense.kind) for state in states for record in _leases(work, state))
+    return sum(kind_of(record) == expense.kind for state in states for record in _leases(work, state))
 
 
 def _leases(work: Transaction, state: str) -> Iterable[Record]:
@@ -83,9 +85,9 @@ def _leases(work: Transaction, state: str) -> Iterable[Record]:
         after = page[-1].key
 
 
-def _is_of(work: Transaction, key: str, kind: str) -> bool:
-    record = work.get(SPENT, key)
-    return record is not None and record.state == kind
+def kind_of(granted: Record) -> str:
+    """The policy's kind of a lease."""
+    return POLICY_KIND[RESPONDERS[granted.body["grant"]["responder"]].contains]
 
 
 def tripped(work: Transaction, breaker: Breaker, responder: str, now: float) -> str:

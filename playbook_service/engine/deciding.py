@@ -22,7 +22,7 @@ from playbook_service.engine.context import case_fields, ceiling
 from playbook_service.engine.crashpoint import reached
 from playbook_service.engine.markdown import code
 from playbook_service.engine.placement import Place, Placement, joined
-from playbook_service.engine.ruling import Asker, Ruling, Scene
+from playbook_service.engine.ruling import Asker, Considered, Ruling, Scene
 from playbook_service.engine.standing import changed
 from playbook_service.engine.step import Commit, Done, Later, Outcome, follow
 from playbook_service.engine.tools import Tools
@@ -52,11 +52,17 @@ class Situation(NamedTuple):
 class Deciding:
     """Decides on verdicts, and settles what playbooks decided on anything."""
 
-    def __init__(self, tools: Tools, placement: Placement, ask: Asker | None = None):
+    def __init__(
+        self,
+        tools: Tools,
+        placement: Placement,
+        ask: Asker | None = None,
+        considered: Considered = lambda _work, _record: None,
+    ):
         self._tools = tools
         self._placement = placement
         self._books = Books(tools)
-        self._ruling = Ruling(tools, ask or asking(tools))
+        self._ruling = Ruling(tools, ask or asking(tools), considered)
 
     def step(self, item: Item) -> Outcome:
         """Step `verdict`."""

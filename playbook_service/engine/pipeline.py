@@ -16,7 +16,7 @@ from playbook_service.engine.casework import Casework
 from playbook_service.engine.deciding import Deciding
 from playbook_service.engine.enrichment import Enrichment, Watch
 from playbook_service.engine.placement import Placement
-from playbook_service.engine.ruling import Asker
+from playbook_service.engine.ruling import Asker, Considered
 from playbook_service.engine.scoring import Scoring
 from playbook_service.engine.step import Handler, Later, Outcome
 from playbook_service.engine.tools import Tools
@@ -29,7 +29,8 @@ _POLICY_PAUSE = 60.0
 
 class Seams(NamedTuple):
     """What others bring: suppression, the way to ask an analyst (None: `approval`), the paces of analyzers, the watcher
-    of Cortex jobs, the options of verdicts, and for how many seconds reports are good for another alert too."""
+    of Cortex jobs, the options of verdicts, for how many seconds reports are good for another alert too, and who is
+    told of every decision that is recorded."""
 
     suppressed: Suppressed = lambda _alert, _observables: None
     ask: Asker | None = None
@@ -37,6 +38,7 @@ class Seams(NamedTuple):
     watch: Watch | None = None
     options: Callable[[], Options] = Options
     fresh: float = 3600.0
+    considered: Considered = lambda _work, _record: None
 
 
 class Pipeline(NamedTuple):
@@ -67,7 +69,7 @@ def pipeline(tools: Tools, seams: Seams = Seams()) -> Pipeline:  # noqa: B008 - 
     """The engine over these tools."""
     placement = Placement(tools)
     analyses = Analyses(tools, seams.paces)
-    deciding = Deciding(tools, placement, seams.ask)
+    deciding = Deciding(tools, placement, seams.ask, seams.considered)
     return Pipeline(
         Arrival(tools, seams.suppressed),
         Casework(tools, placement, deciding),

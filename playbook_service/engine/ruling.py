@@ -39,6 +39,8 @@ _RELEASED_LATELY = 86_400.0  # seconds for which an early release, a person's wo
 _MOST_KEYS = 20
 _IN_FORCE = (lease.WISHED, *lease.IN_FORCE)
 
+Considered = Callable[[Transaction, Record], object]
+"""Told of every decision that is recorded, in the same transaction."""
 Asker = Callable[[Transaction, Record], None]
 """Puts the question of a decision to an analyst, in the transaction that decides it."""
 
@@ -80,9 +82,10 @@ class Past(NamedTuple):
 class Ruling:
     """Rules on decisions inside a transaction."""
 
-    def __init__(self, tools: Tools, ask: Asker):
+    def __init__(self, tools: Tools, ask: Asker, considered: Considered = lambda _work, _record: None):
         self._tools = tools
         self._ask = ask
+        self._considered = considered
 
     def rule(self, work: Transaction, policy: Policy, judged: Judged, scene: Scene, entity: str) -> str:
         """Decide, record, and set going; returns the state, empty where the same was decided before."""
@@ -97,6 +100,7 @@ class Ruling:
         if word.state in (ACT, ASK):
             _point(work, decision, past, key)
         self._set_going(work, record, word, grant)
+        self._considered(work, record)
         return word.state
 
     def _word(self, work: Transaction, policy: Policy, judged: Judged, scene: Scene, past: Past, key: str) -> Word:

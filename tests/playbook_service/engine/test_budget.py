@@ -19,6 +19,7 @@ limits:
   active_total: {firewall: 4, accounts: 100, hosts: 20}
   breaker: {failures: 2, within: 10m, cool_down: 30m}
 """)
+RESPONDER = {"firewall": "FirewallBlock", "accounts": "AccountDisable", "hosts": "IsolateHost"}
 HOUR = 3600.0
 
 
@@ -33,7 +34,8 @@ class Purse:
         with self.store.transaction() as work:
             why = spend(work, POLICY, Expense(key, "FirewallBlock", kind, case), self.clock.now())
             if not why:
-                work.save(lease.KIND, key, {"grant": {"responder": "FirewallBlock"}}, state=state, ref=case)
+                grant = {"responder": RESPONDER[kind]}
+                work.save(lease.KIND, key, {"grant": grant}, state=state, ref=case)
             return why
 
     def end(self, key: str, state: str = lease.ENDED) -> None:

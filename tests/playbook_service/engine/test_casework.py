@@ -242,7 +242,7 @@ actions: [{do: case, template: Wazuh alert, merge_within: 2h, merge_on: [observa
     service.run(10)
     cases = {made.reference: made.case_id for made in hive.alerts.values()}
     assert cases["1794881684.1"] == cases["1794881684.2"]
-    assert len(set(cases.values())) == 1, "all three name the same user"
+    assert cases["1794881684.3"] != cases["1794881684.1"]
 
 
 def test_a_case_that_is_joined_by_a_graver_alert_becomes_as_severe(service: Service, hive: CaseHive) -> None:

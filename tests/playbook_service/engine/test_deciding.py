@@ -136,6 +136,15 @@ def test_the_seam_for_asking_gets_the_decision() -> None:
     assert lease.Grant(**asked[0].body["grant"]).target == "203.0.113.17"
 
 
+def test_whoever_wants_to_know_of_decisions_is_told_of_each_once() -> None:
+    told: list[str] = []
+    plant = Plant(considered=lambda work, record: told.append(record.key))
+    plant.mode("observe")
+    plant.receive(plant.alert(1))
+    plant.receive(plant.alert(2))
+    assert told == [plant.decision().key]
+
+
 def test_the_mode_that_is_lowered_at_the_last_moment_holds(plant: Plant) -> None:
     settle = plant.service.engine.deciding.settle
 
