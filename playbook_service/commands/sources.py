@@ -11,6 +11,7 @@ from playbook_service.feedback.label import Judgements, lines
 from playbook_service.feedback.learning import Learned, Lesson, Reason
 from playbook_service.feedback.opening import day, opened, operator, show_json, show_table
 from playbook_service.replay.table import plain
+from playbook_service.replay.words import count
 from playbook_service.store.contract import Store
 from propolis.clock import Clock, SystemClock
 from propolis.errors import ConfigurationError
@@ -72,7 +73,7 @@ def _row(entry: Learned) -> tuple[str, ...]:
 
 def summary(lesson: Lesson) -> list[str]:
     """What was learned besides the sources, in sentences."""
-    cases = f"{lesson.true} cases closed TruePositive, {lesson.false} FalsePositive"
+    cases = f"{count(lesson.true, 'case')} closed TruePositive, {lesson.false} FalsePositive"
     prior = f"the base rate is {lesson.prior:.1%}" if lesson.prior is not None else "the base rate is the built-in one"
     if lesson.calibration is None:
         fitted = f"{lesson.decisions} of {ENOUGH} labelled verdicts for a calibration: a score is a score"
@@ -89,7 +90,7 @@ def _show_reasons(arguments: argparse.Namespace, found: list[Reason]) -> None:
     if found:
         heads = ("closed", "case", "as", "by", "it said", "of", "which was", "counts")
         show_table(heads, [_reason_row(reason) for reason in found])
-    print(plain(f"{len(found)} labels count for {arguments.name}."))
+    print(plain(f"{count(len(found), 'label')} behind what is known of {arguments.name}."))
 
 
 def _reason_row(reason: Reason) -> tuple[str, ...]:
@@ -122,7 +123,7 @@ def _drift(arguments: argparse.Namespace, store: Store, clock: Clock) -> None:
     for pair in found:
         if pair.suggestion:
             print(plain(f"{pair.suggestion}."))
-    print(f"{len(found)} pairs with at least {drift.JOINT_HITS} joint hits; nothing is moved by itself.")
+    print(f"{count(len(found), 'pair')} with at least {drift.JOINT_HITS} joint hits; nothing is moved by itself.")
 
 
 def _pair_row(pair: drift.Pair) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from playbook_service.feedback.opening import day, opened, operator, show_json, 
 from playbook_service.feedback.register import Suppression
 from playbook_service.feedback.suppression import CLOSURES
 from playbook_service.replay.table import plain
+from playbook_service.replay.words import count
 from playbook_service.store.contract import Store
 from propolis.clock import Clock, SystemClock
 from propolis.errors import ConfigurationError
@@ -104,7 +105,8 @@ def _noisiest(arguments: argparse.Namespace, store: Store, clock: Clock) -> None
     heads = ("source", "rule", "false positive", "true positive", "false share", "alerts suppressed")
     if found:
         show_table(heads, [_noise_row(entry) for entry in found])
-    print(f"{len(found)} rules with false positives or suppressed alerts in the last 30 days; the columns count cases.")
+    rules = count(len(found), "rule")
+    print(f"{rules} with false positives or suppressed alerts in the last 30 days; the columns count cases.")
 
 
 def _noise_row(entry: noise.Noise) -> tuple[str, ...]:

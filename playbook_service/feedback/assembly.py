@@ -21,24 +21,21 @@ from playbook_service.engine.step import Commit, Handler
 from playbook_service.engine.tools import Tools
 from playbook_service.feedback.closure import EVENT, Closures, Settle
 from playbook_service.feedback.drift import WEEK, Watch
-from playbook_service.feedback.learning import Learner
-from playbook_service.feedback.register import Suppressor, forget
+from playbook_service.feedback.register import forget
 from playbook_service.feedback.review import Reviews
 from playbook_service.hive.model import Case
 from playbook_service.playbook import Decision
 from playbook_service.store.contract import Transaction
 from propolis.alert import Alert
-from propolis.verdict import Options
+from propolis.verdict import Sources
 
-_DAY = 86_400.0
+_MINUTE, _DAY = 60.0, 86_400.0
 
 
 class Feedback(NamedTuple):
     """The parts."""
 
     tools: Tools
-    suppressor: Suppressor
-    learner: Learner
     closures: Closures
     reviews: Reviews
     watch: Watch
@@ -49,14 +46,15 @@ class Feedback(NamedTuple):
         found["aftercare"] = patient(found["aftercare"])
         return {
             **found,
+            "sample": timer.every(_MINUTE, self.reviews.sample),
             "drift": timer.every(WEEK, self.watch.look),
             "suppressions": timer.every(_DAY, self.forget),
         }
 
     def begin(self, work: Transaction) -> None:
         """Start the timers; harmless where they run."""
-        timer.begin(work, "drift")
-        timer.begin(work, "suppressions")
+        for name in ("sample", "drift", "suppressions"):
+            timer.begin(work, name)
 
     def forget(self) -> None:
         """Drop what no longer counts for any suppression."""
@@ -64,18 +62,11 @@ class Feedback(NamedTuple):
             forget(work, self.tools.clock.now())
 
 
-def assemble(
-    tools: Tools,
-    deciding: Deciding | None = None,
-    options: Options = Options(),  # noqa: B008 - it is immutable
-) -> Feedback:
-    """The loop over these tools. `deciding` does what playbooks on closed cases want besides labels; `options` is what
-    verdicts are made with while nothing is learned."""
+def assemble(tools: Tools, deciding: Deciding | None = None, sources: Sources | None = None) -> Feedback:
+    """The loop over these tools. `deciding` does what playbooks on closed cases want besides labels; `sources` are
+    those verdicts are made with, None for the shipped ones."""
     settle = settling(tools, deciding) if deciding else None
-    return Feedback(
-        tools, Suppressor(tools.store, tools.clock), Learner(tools.store, tools.clock, options),
-        Closures(tools, settle), Reviews(tools), Watch(tools, options.sources),
-    )  # fmt: skip
+    return Feedback(tools, Closures(tools, settle), Reviews(tools), Watch(tools, sources))
 
 
 def settling(tools: Tools, deciding: Deciding) -> Settle:

@@ -4,8 +4,9 @@ Step `closed:<case>:<...>` `{"case"}`, put by `noticed` whenever somebody sees a
 known. The case is read again; playbooks `on: case_closed` say what it is (`label`). Step `aftercare:<...>` does what
 else those playbooks want.
 
-Record `closure`, key = ref = the case's id: state `closed` or `open` (again); body as `Closing.to_dict()`, and
-`closed_at` (as TheHive has it), `release` (do its containments end?), `why` (why it teaches nothing, where so).
+Record `closure`, key = ref = the case's id: state `closed` or `open` (again); body as `Closing.to_dict()` without what
+the log alone needs (labels, observations), and `closed_at` (as TheHive has it), `release` (do its containments end?),
+`why` (why it teaches nothing, where so). It keeps a case from being judged again when its other records are gone.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class Judged(NamedTuple):
 
     closing: Closing
     release: bool
+    ours: bool
+    """Was anything of it ours: an alert, a verdict, a decision? Cases of others are no business of the audit."""
     why: str = ""
     """Why nothing is learned from it, where that is so."""
 
@@ -127,7 +130,8 @@ class Closures:
             dossier = matter.dossier_of(work, case.id)
             asked = review.tasks_of(work, case.id)
         reviewed = review.answered(tools.hive, asked, case.id, tools.account)
-        observables = tools.hive.observables(case.id)
+        ours = bool(alerts) or any(dossier)
+        observables = tools.hive.observables(case.id) if ours else []
         now = tools.clock.now()
         closing = Closing(
             case.id, case.number, case.resolution, judgement, min(case.closed_at / 1000, now) or now, by,
@@ -135,7 +139,7 @@ class Closures:
             counts_of(alerts) if judgement else (), matter.held_back(dossier),
         )  # fmt: skip
         release = any(bool(entry.get("release")) for entry in said)
-        return Judged(closing, release, why), [entry for entry in decisions if entry.verb != "label"]
+        return Judged(closing, release, ours, why), [entry for entry in decisions if entry.verb != "label"]
 
     def _decide(self, case: Case, alerts: Sequence[Known]) -> list[Decision]:
         """Nothing here contains anything, so no mode holds it back and no policy is asked."""
@@ -153,9 +157,12 @@ class Closures:
 
     def _note(self, work: Transaction, case: Case, judged: Judged, record: Record | None) -> None:
         closing, now = judged.closing, self._tools.clock.now()
-        body = {**closing.to_dict(), "closed_at": case.closed_at, "release": judged.release, "why": judged.why}
+        kept = closing._replace(labels=(), held=()).to_dict()
+        body = {**kept, "closed_at": case.closed_at, "release": judged.release, "why": judged.why}
         version = record.version if record else 0
         work.save(KIND, closing.case_id, body, version=version, state=SHUT, ref=closing.case_id)
+        if not judged.ours and record is None:
+            return
         work.append(LOG, {"event": CLOSED, **closing.to_dict()})
         register.replace(work, _standing(record), closing, now)
         self._tools.journal.write(

@@ -7,15 +7,16 @@ from typing import Any
 from playbook_service.audit.journal import Journal
 from playbook_service.engine import approval, arrival, lease, ruling
 from playbook_service.engine.loop import Loop
-from playbook_service.engine.step import Done
+from playbook_service.engine.step import Done, Handler
 from playbook_service.engine.tools import Tools
 from playbook_service.feedback.assembly import assemble
 from playbook_service.feedback.closure import noticed
 from playbook_service.feedback.label import Judgements, lines
+from playbook_service.feedback.register import Suppressor
 from playbook_service.hive.contract import Hive
 from playbook_service.hive.model import Audit, Case, Observable, Task, TaskDraft
+from playbook_service.judgement.guard import Judged
 from playbook_service.playbook import SHIPPED, Decision, Origin, Playbooks, Target, load
-from playbook_service.replay.guard import Judged
 from playbook_service.store.contract import Item, Record, Store, Transaction
 from playbook_service.store.memory import MemoryStore
 from propolis.alert import Alert
@@ -151,13 +152,11 @@ class Shop:
             self.store, self.clock, self.hive, self.journal, lambda: self.books, self.policy, lambda: self.mode, SERVICE
         )
         self.feedback = assemble(self.tools)
+        self.suppressor = Suppressor(self.store, self.clock)
         self.released: list[str] = []
-        self.loop = Loop(
-            self.store, self.clock,
-            {**self.feedback.handlers(), "contain": self.skip, "release": self.release, "approve": self.skip,
-             "tell": self.skip},
-            owner="node", buried=self.bury, jitter=lambda: 1.0,
-        )  # fmt: skip
+        others: dict[str, Handler] = dict.fromkeys(("contain", "approve", "tell"), self.skip)
+        self.handlers = {**others, **self.feedback.handlers(), "release": self.release}
+        self.loop = Loop(self.store, self.clock, self.handlers, owner="node", buried=self.bury, jitter=lambda: 1.0)
 
     def policy(self) -> Policy:
         return Policy.parse(self.policy_text)
@@ -217,6 +216,11 @@ class Shop:
             assert record is not None
             work.save(kind, key, {**record.body, **changes}, version=record.version, state=state, ref=record.ref)
 
+    def open(self, case_id: str, *observables: Observable) -> None:
+        """A case that one of our alerts is in."""
+        self.hive.open(case_id, *observables)
+        self.arrived(wazuh(f"a{case_id}"), case_id)
+
     # what happens ---------------------------------------------------------------------------------------------------
 
     def close(self, case_id: str, resolution: str, actor: str = ANNA) -> None:
@@ -245,7 +249,7 @@ class Shop:
     # what is there --------------------------------------------------------------------------------------------------
 
     def suppressed(self, alert: Alert) -> str | None:
-        return self.feedback.suppressor(alert, extract(alert))
+        return self.suppressor(alert, extract(alert))
 
     @property
     def judgements(self) -> Judgements:

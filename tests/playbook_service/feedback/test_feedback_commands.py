@@ -128,13 +128,13 @@ def test_sources_show_what_was_learned_why_and_forget_it(shop: Shop, run: Run):
     shown = run(sources)
     assert "AbuseIPDB  B" in shown
     assert "unrated" in shown
-    assert "1 cases closed TruePositive, 0 FalsePositive: the base rate is 9.5%." in shown
+    assert "1 case closed TruePositive, 0 FalsePositive: the base rate is 9.5%." in shown
     assert "1 of 50 labelled verdicts" in shown
     why = run(sources, "learned", "AbuseIPDB")
     assert f"ip {ATTACKER}" in why
-    assert "1 labels count for AbuseIPDB." in why
+    assert "1 label behind what is known of AbuseIPDB." in why
     assert "weighed by its grade alone" in run(sources, "reset", "AbuseIPDB")
-    assert "0 labels count" in run(sources, "learned", "AbuseIPDB")
+    assert "0 labels behind" in run(sources, "learned", "AbuseIPDB")
 
 
 def test_drift_is_shown_with_its_suggestion(shop: Shop, run: Run):
