@@ -18,7 +18,7 @@ from playbook_service.engine.step import Done, Outcome, follow
 from playbook_service.engine.tools import Tools
 from playbook_service.hive.model import Alert as HiveAlert
 from playbook_service.hive.model import AlertDraft
-from playbook_service.replay.own import Own
+from playbook_service.judgement.own import Own
 from playbook_service.store.contract import Item, Record, Transaction
 from propolis.alert import Alert
 from propolis.guardrails import PolicyError

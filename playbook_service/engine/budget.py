@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from playbook_service.engine import lease
+from playbook_service.judgement.guard import POLICY_KIND
 from playbook_service.playbook.responder import RESPONDERS
-from playbook_service.replay.guard import POLICY_KIND
 from playbook_service.store.contract import Filter, Record, Transaction
 from propolis.duration import duration_text
 from propolis.guardrails import Policy

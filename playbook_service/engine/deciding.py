@@ -28,10 +28,10 @@ from playbook_service.engine.step import Commit, Done, Later, Outcome, follow
 from playbook_service.engine.tools import Tools
 from playbook_service.hive import limits
 from playbook_service.hive.model import Case, Observable, TaskDraft
+from playbook_service.judgement.guard import ACT, ASK, POLICY_KIND, STOPPED, Guard, Judged
 from playbook_service.playbook import Decision, Playbooks, Target, decide
 from playbook_service.playbook.decision import STEADY
 from playbook_service.playbook.model import content_digest
-from playbook_service.replay.guard import ACT, ASK, POLICY_KIND, STOPPED, Guard, Judged
 from playbook_service.store.contract import Filter, Item, Record, Transaction
 from propolis.alert import Alert
 from propolis.guardrails import Policy, PolicyError

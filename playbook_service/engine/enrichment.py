@@ -25,11 +25,11 @@ from playbook_service.engine.context import case_fields
 from playbook_service.engine.step import STEPS, Done, Later, Outcome, follow
 from playbook_service.engine.tools import Tools
 from playbook_service.hive.model import Job, Observable
+from playbook_service.judgement.fields import observable_fields
+from playbook_service.judgement.own import Own
 from playbook_service.playbook import Enrichment as Asked
 from playbook_service.playbook import Playbooks, analyzers_for
 from playbook_service.playbook.model import content_digest
-from playbook_service.replay.enrichment import observable_fields
-from playbook_service.replay.own import Own
 from playbook_service.store.contract import Item, Record, Transaction
 from propolis.observables import Observable as Found
 

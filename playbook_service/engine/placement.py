@@ -19,9 +19,9 @@ from playbook_service.engine.crashpoint import reached
 from playbook_service.engine.step import Later
 from playbook_service.engine.tools import Tools
 from playbook_service.hive.model import Case
+from playbook_service.judgement.belonging import DAY, USUAL, Facts, facts_of
 from playbook_service.playbook import Decision
 from playbook_service.playbook.model import content_digest
-from playbook_service.replay.casebook import DAY, USUAL, Facts, facts_of
 from playbook_service.store.contract import Transaction
 from propolis.http import HttpError
 

@@ -24,10 +24,10 @@ from playbook_service.engine.aim import ENTITY
 from playbook_service.engine.context import ceiling
 from playbook_service.engine.step import follow
 from playbook_service.engine.tools import Tools
+from playbook_service.judgement.guard import POLICY_KIND, Judged
 from playbook_service.playbook import Decision, Target
 from playbook_service.playbook.engine import cap
 from playbook_service.playbook.model import content_digest
-from playbook_service.replay.guard import POLICY_KIND, Judged
 from playbook_service.store.contract import Record, Transaction
 from propolis.clock import utc_text
 from propolis.guardrails import Policy, check_ttl

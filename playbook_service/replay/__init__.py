@@ -5,8 +5,8 @@ for item in items(stream):                      # .alert or .fault
     outcome = pipeline.process(item.alert)      # .suppressed, .seen, .judged, .case, .changes
 """
 
+from playbook_service.judgement.guard import Guard, Judged
 from playbook_service.replay.evidence import Evidence, read_evidence
-from playbook_service.replay.guard import Guard, Judged
 from playbook_service.replay.history import History, read_history
 from playbook_service.replay.pipeline import Outcome, Pipeline, Rules, Setup
 from playbook_service.replay.source import Item, items

@@ -12,16 +12,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from playbook_service.judgement.belonging import DAY, USUAL, Facts, facts_of
+from playbook_service.judgement.guard import ACT, ASK, OUTCOMES, STOPPED, Judged
 from playbook_service.playbook import Decision
-from playbook_service.replay.guard import ACT, ASK, OUTCOMES, STOPPED, Judged
-from playbook_service.replay.history import ACTIONABLE
 from propolis.alert import Alert
 from propolis.alert.severity import assess
 from propolis.observables.model import Observable
 
 MOST_OPEN = 20_000
-DAY = 86_400
-USUAL = ("source", "agent")
 _MOST_EVENTS, _MOST_OBSERVABLES, _MOST_DECISIONS, _MOST_STEPS = 40, 200, 60, 40
 
 
@@ -75,23 +73,6 @@ class Case:
             "flag": self.flagged,
             "observables": [{"dataType": kind, "data": data} for kind, data in self.observables],
         }
-
-
-class Facts(NamedTuple):
-    """What of an alert decides where it belongs."""
-
-    source: str
-    agent: str
-    observables: tuple[tuple[str, str], ...]
-
-
-def facts_of(alert: Alert, observables: Sequence[Observable]) -> Facts:
-    """The alert's source (the first address from outside, else the first other one), its agent, its observables."""
-    sources = [entry for entry in observables if entry.role in ("source", "sender")]
-    outside = [entry for entry in sources if entry.data_type in ("ip", "mail") and "internal" not in entry.tags]
-    source = next(iter(outside or sources), None)
-    keys = tuple((entry.data_type, entry.data) for entry in observables if entry.data_type in ACTIONABLE)
-    return Facts(source.data if source else "", alert.agent_id or alert.manager, keys)
 
 
 class CaseBook:

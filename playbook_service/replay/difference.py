@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from playbook_service.judgement.guard import Judged
 from playbook_service.replay.casebook import step_text
-from playbook_service.replay.guard import Judged
 
 NOTHING = "nothing"
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable
 from typing import IO, Any
 
+from playbook_service.judgement.guard import ACT, ASK, STOPPED, Judged
 from playbook_service.replay.casebook import Case
 from playbook_service.replay.enrichment import Seen
-from playbook_service.replay.guard import ACT, ASK, STOPPED, Judged
 from playbook_service.replay.history import origin
 from playbook_service.replay.pipeline import Outcome, Setup
 from playbook_service.replay.run import Result

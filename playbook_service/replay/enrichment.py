@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from playbook_service.judgement.fields import observable_fields, verdict_fields
+from playbook_service.judgement.memo import Memo
 from playbook_service.playbook import Enrichment, Playbooks, analyzers_for
 from playbook_service.playbook.field import Context
 from playbook_service.replay.evidence import Evidence
-from playbook_service.replay.memo import Memo
 from propolis.observables.model import Observable
 from propolis.verdict import Options, Report, Verdict, assess
 from propolis.verdict.sources import fold
@@ -22,36 +23,6 @@ class Seen(NamedTuple):
     observable: Observable
     verdict: Verdict
     fields: dict[str, Any]
-
-
-def observable_fields(observable: Observable) -> dict[str, Any]:
-    """An observable as playbook conditions see it."""
-    return {
-        "dataType": observable.data_type,
-        "data": observable.data,
-        "tags": observable.tags,
-        "role": observable.role,
-        "message": observable.message,
-        "path": observable.path,
-    }
-
-
-def verdict_fields(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as playbook conditions see it: `Verdict.to_dict()` without the ledger and the sentences."""
-    tally = verdict.tally
-    return {
-        "verdict": verdict.verdict,
-        "recommendation": tally.recommendation,
-        "score": round(tally.score, 4),
-        "malicious": verdict.count("malicious"),
-        "suspicious": verdict.count("suspicious"),
-        "safe": verdict.count("safe"),
-        "missing": verdict.count(None),
-        "families": tally.families,
-        "coverage": round(tally.coverage, 4),
-        "conflict": round(tally.conflict, 4),
-        "profile": verdict.basis.profile.name,
-    }
 
 
 class Selection:

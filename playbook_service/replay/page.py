@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
+from playbook_service.judgement.guard import ACT, ASK, OUTCOMES, STOPPED, Judged
 from playbook_service.replay import plot
 from playbook_service.replay.casebook import Case, Event
 from playbook_service.replay.enrichment import Seen
-from playbook_service.replay.guard import ACT, ASK, OUTCOMES, STOPPED, Judged
 from playbook_service.replay.run import Result
 from playbook_service.replay.style import CSS, POLICY
 from playbook_service.replay.summary import ALONE, DISPOSITIONS, SUPPRESSED, AlertRow, Row

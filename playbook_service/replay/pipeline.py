@@ -10,14 +10,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from playbook_service.judgement.fields import observable_fields
+from playbook_service.judgement.guard import Guard, Judged, rank
+from playbook_service.judgement.own import Own
 from playbook_service.playbook import Playbooks, decide
 from playbook_service.replay.casebook import Case, CaseBook, enter_decisions
 from playbook_service.replay.difference import Change, changes
-from playbook_service.replay.enrichment import Seen, Selection, Verdicts, observable_fields
+from playbook_service.replay.enrichment import Seen, Selection, Verdicts
 from playbook_service.replay.evidence import Evidence
-from playbook_service.replay.guard import Guard, Judged, rank
 from playbook_service.replay.history import History, suppressed
-from playbook_service.replay.own import Own
 from playbook_service.replay.recall import Key, Recall
 from propolis.alert import Alert
 from propolis.guardrails import Policy

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from playbook_service.judgement.guard import Judged
+from playbook_service.judgement.memo import Memo
 from playbook_service.playbook import Decision, Playbook, Playbooks
 from playbook_service.playbook.condition import Test
 from playbook_service.playbook.decision import evidence_of
 from playbook_service.playbook.field import Context
 from playbook_service.playbook.target import AGENT, OBSERVABLE
-from playbook_service.replay.guard import Judged
-from playbook_service.replay.memo import Memo
 from playbook_service.replay.projection import Projection
 
 MEMORY = 20_000

@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from playbook_service.judgement.guard import ACT, ASK, OUTCOMES, STOPPED, Judged, rank
 from playbook_service.replay.casebook import Case
 from playbook_service.replay.difference import Change
 from playbook_service.replay.enrichment import Seen
-from playbook_service.replay.guard import ACT, ASK, OUTCOMES, STOPPED, Judged, rank
 from playbook_service.replay.history import origin
 from playbook_service.replay.pipeline import Outcome
 from playbook_service.replay.timeline import Timeline

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from playbook_service.replay.guard import ACT, ASK, STOPPED
+from playbook_service.judgement.guard import ACT, ASK, STOPPED
 from playbook_service.replay.run import Result
 from playbook_service.replay.summary import ALONE, DISPOSITIONS, SUPPRESSED, Row
 from playbook_service.replay.words import (

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timezone
 
+from playbook_service.judgement.guard import ACT, ASK, STOPPED
 from playbook_service.replay.enrichment import Seen
-from playbook_service.replay.guard import ACT, ASK, STOPPED
 from playbook_service.replay.run import Result
 from playbook_service.replay.summary import ALONE, SUPPRESSED, AlertRow, Row
 from propolis.duration import duration_text

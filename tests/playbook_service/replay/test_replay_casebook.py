@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from playbook_service.judgement.guard import Judged
 from playbook_service.playbook import load
 from playbook_service.replay import casebook
 from playbook_service.replay.casebook import CaseBook
-from playbook_service.replay.guard import Judged
 from playbook_service.replay.pipeline import Pipeline
 from propolis.observables import extract
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from playbook_service.replay.memo import Memo
+from playbook_service.judgement.memo import Memo
 from playbook_service.replay.timeline import Timeline
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from playbook_service.replay.guard import Guard
-from playbook_service.replay.own import Own
+from playbook_service.judgement.guard import Guard
+from playbook_service.judgement.own import Own
 from playbook_service.replay.projection import Projection
 from propolis.guardrails import Policy
 from propolis.observables.model import Observable

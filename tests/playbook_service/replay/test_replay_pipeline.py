@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from playbook_service.judgement.guard import ACT, ASK, STOPPED
 from playbook_service.playbook import SHIPPED, decide, load
 from playbook_service.playbook.field import Context
 from playbook_service.replay import enrichment, recall
-from playbook_service.replay.guard import ACT, ASK, STOPPED
 from playbook_service.replay.pipeline import Pipeline, Setup
 from playbook_service.replay.summary import SUPPRESSED, Summary, disposition_of
 from propolis.alert import Alert

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from playbook_service.replay.memo import Memo
+from playbook_service.judgement.memo import Memo
 from propolis.guardrails import Policy
 from propolis.observables.model import Observable
 

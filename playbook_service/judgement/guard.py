@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from playbook_service.judgement.memo import Memo
 from playbook_service.playbook import Decision, Target
-from playbook_service.replay.memo import Memo
 from propolis.alert import Alert
 from propolis.errors import InputError
 from propolis.guardrails import AccountFacts, HostFacts, Policy, Refused, check_account, check_host, check_network
