@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import atexit
 
-from playbook_service.service import Service, check_exposure
+from playbook_service.parts import check_exposure
+from playbook_service.service import Service
 from playbook_service.settings import load
 from propolis.clock import SystemClock
 

@@ -9,7 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
-from playbook_service.service import Service, check_exposure
+from playbook_service.parts import check_exposure
+from playbook_service.service import Service
 from playbook_service.settings import load
 from propolis.clock import SystemClock
 

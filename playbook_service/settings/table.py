@@ -58,6 +58,19 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("cortex_url", "url", "", "Address of Cortex; optional, makes the service notice finished jobs sooner."),
     Setting("cortex_key", "text", "", "API key of a Cortex user with the role read.", secret=True),
     Setting("cortex_ca_file", "path", "", "CA certificates to check Cortex against; empty: the system's."),
+    Setting(
+        "profile",
+        "choice",
+        "evidence",
+        "How verdicts are computed in the service, where ConsensusScore is not enabled in Cortex.",
+        choices=("evidence", "count"),
+    ),
+    Setting("sources", "path", "", "File that overrides the shipped source file in such verdicts."),
+    Setting("reconcile", "duration", 60, "Pause between two looks at TheHive for what its webhooks lost."),
+    Setting(
+        "audit_syslog", "text", "", "Syslog that keeps the audit chain's head: /dev/log, host:514 or tcp:host:514."
+    ),
+    Setting("audit_case", "text", "", "Case in TheHive (its id) that keeps the audit chain's head."),
     Setting("approvers", "texts", (), "Logins that may answer approvals; unset: any analyst but the service itself."),
     Setting("approvals_needed", "count", 1, "How many different approvers a containment needs."),
     Setting(
