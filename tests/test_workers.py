@@ -31,7 +31,8 @@ CORTEX_OWN |= {"auto_extract_artifacts", "jobCache"}
 TYPES: dict[str, tuple[type, ...]] = {"string": (str,), "text": (str,), "number": (int, float), "boolean": (bool,)}
 LEVELS = {"info", "safe", "suspicious", "malicious"}
 CANARY = "Zw7-canary-never-shown"
-SECRET_NAME = re.compile(r"key|password|passwd|passphrase|secret|token|credential")
+# What sounds like a secret, unless it is the path of a file that holds one.
+SECRET_NAME = re.compile(r"(?!.*_file$).*(key|password|passwd|passphrase|secret|token|credential)")
 NOWHERE = "127.0.0.1:9"  # the discard port: refuses at once
 
 each_worker = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -349,6 +350,14 @@ def harmless(item: dict[str, Any]) -> Any:
     if name.endswith("_file") or item["type"] in ("boolean", "number", "text"):
         return default
     return default or "soc"
+
+
+@each_worker
+def test_a_proxy_that_is_none_is_no_crash(path: Path, tmp_path: Path) -> None:
+    good = filled(path, good_job(path))
+    proxies: tuple[Any, ...] = (None, f"http://u:{CANARY}@{NOWHERE}", {"http": 5, "https": None})
+    for done in start_all(tmp_path, path, [with_config(good, proxy=proxy) for proxy in proxies]):
+        assert CANARY not in done.text
 
 
 @each_worker

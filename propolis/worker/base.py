@@ -120,6 +120,15 @@ class SafeWorker(Worker):  # type: ignore[misc]
             echo["config"] = blank_config(self._input.get("config"))
         return echo
 
+    def get_param(self, name: str, default: Any = None, message: str | None = None) -> Any:
+        """A value of the job by its dotted name (`config.proxy.https`); cortexutils' own fails where one is a text."""
+        node: Any = self._input
+        for part in name.split("."):
+            node = node.get(part) if isinstance(node, dict) else None
+        if node is None and message is not None:
+            self.error(message)
+        return default if node is None else node
+
     @property
     def attachment(self) -> str:
         """The path of the job's file. Raises InputError where the job has none."""

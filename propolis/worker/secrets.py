@@ -27,6 +27,7 @@ _SHORTEST = 4  # a shorter "secret" would blank innocent letters all over a repo
 
 
 _PLACES = ("file", "path", "url", "id", "name", "attribute")  # `key_file` says where a key lies, not what it is
+_WHOLE_WORDS = frozenset(("keys", "pwd", "pass", "jwt", "bearer"))
 _WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 
 
@@ -36,10 +37,12 @@ def sounds_secret(name: str) -> bool:
     `key` counts as a word of its own or the end of one (`apiKey`, `api_key`, `apikey`), not in `keycloak_url`.
     """
     words = [word.lower() for word in _WORDS.findall(name)]
-    if not words or words[-1] in _PLACES:
+    if not words or (words[-1] in _PLACES and words[-2:] != ["secret", "id"]):  # AppRole's secret_id is a password
         return False
     lowered = "".join(words)
-    return any(word.endswith("key") for word in words) or any(phrase in lowered for phrase in SECRET_PHRASES[1:])
+    if any(word.endswith("key") or word in _WHOLE_WORDS for word in words):
+        return True
+    return any(phrase in lowered for phrase in SECRET_PHRASES[1:])
 
 
 def secret_values(config: Any) -> list[str]:

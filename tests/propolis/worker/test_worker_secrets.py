@@ -10,7 +10,7 @@ from propolis.worker.secrets import blank, blank_config, secret_values, sounds_s
 @pytest.mark.parametrize("name", [
     "key", "api_key", "apikey", "apiKey", "API_KEY", "thehive_key", "password", "ad_bind_password", "passphrase",
     "clientSecret", "client_secret", "token", "accessToken", "authorization", "credentials", "cookie", "private_key",
-    "keycloak_client_secret", "PASSWD",
+    "keycloak_client_secret", "PASSWD", "api_keys", "smtp_pwd", "proxyPass", "role_secret_id",
 ])  # fmt: skip
 def test_what_sounds_secret(name: str):
     assert sounds_secret(name)
