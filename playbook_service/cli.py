@@ -35,6 +35,9 @@ COMMANDS: dict[str, Command] = {
     "lab": Command("playbook_service.commands.lab", "an embedded TheHive and Cortex, to try things on"),
     "suppressions": Command("playbook_service.commands.suppressions", "what is suppressed as false positive, and why"),
     "observations": Command("playbook_service.commands.observations", "how would we have done? observe mode scored"),
+    "leases": Command("playbook_service.commands.leases", "what is contained, until when; release, renew"),
+    "approvals": Command("playbook_service.commands.approvals", "what waits for an answer; grant, deny"),
+    "audit": Command("playbook_service.commands.audit", "verify, export and anchor the audit chain"),
     "sources": Command("playbook_service.commands.sources", "what analysts' closings taught about each source"),
 }
 """Adding a command is adding a row and its module."""
