@@ -25,6 +25,8 @@ DAILY = 0.995
 """What a label keeps from one day to the next: half of it is left after 138 days."""
 MOST_MASS = 200.0
 """Of each side (malicious, harmless) of a source: more labels than this never outweigh what is new."""
+MOST_DECISIONS = 2_000
+"""The newest labelled verdicts that a calibration is fitted on: two parameters need no more."""
 _DAY = 86_400.0
 _GROWS_OLD = 3600.0
 
@@ -74,29 +76,34 @@ class ByName(Mapping[str, Counts]):
         return len(self._sources)
 
 
+class _Side:
+    """What one source said of the malicious, or of the harmless. Amounts are what labels still count at the end, so
+    that entering one costs the same however many there are."""
+
+    def __init__(self) -> None:
+        self.amounts: dict[str, float] = {}
+        self.mass = 0.0
+
+    def add(self, word: str, weight: float, kept: float) -> None:
+        """`kept` is what a label of that moment still counts at the end; so is what the bound was at that moment."""
+        self.amounts[word] = self.amounts.get(word, 0.0) + weight * kept
+        self.mass += weight * kept
+        most = MOST_MASS * kept
+        if self.mass > most:
+            self.amounts = {level: amount * most / self.mass for level, amount in self.amounts.items()}
+            self.mass = most
+
+
 class _Ledger:
-    """One source's two sides while they are folded: every amount as of `at`."""
+    """One source while it is folded."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.sides: tuple[dict[str, float], dict[str, float]] = ({}, {})
-        self.at = 0.0
+        self.malicious, self.benign = _Side(), _Side()
         self.labels = 0
 
-    def add(self, malicious: bool, word: str, weight: float, at: float) -> None:
-        self.age(at)
-        side = self.sides[0 if malicious else 1]
-        side[word] = side.get(word, 0.0) + weight
-        mass = sum(side.values())
-        if mass > MOST_MASS:
-            side.update({level: amount * MOST_MASS / mass for level, amount in side.items()})
-        self.labels += 1
-
-    def age(self, now: float) -> None:
-        kept = DAILY ** (max(0.0, now - self.at) / _DAY) if self.labels else 1.0
-        for side in self.sides:
-            side.update({level: amount * kept for level, amount in side.items()})
-        self.at = max(self.at, now)
+    def learned(self) -> Learned:
+        return Learned(self.name, Counts(self.malicious.amounts, self.benign.amounts), self.labels)
 
 
 def learn(judgements: Judgements, now: float) -> Lesson:
@@ -107,19 +114,28 @@ def learn(judgements: Judgements, now: float) -> Lesson:
         Labelled(label.log_odds, label.malicious, label.weight) for label, _, _ in labels if label.log_odds is not None
     ]
     prior = prior_of(true, false) if true + false else None
-    return Lesson(_sources(judgements, labels, now), true, false, len(decisions), prior, calibrate(decisions))
+    return Lesson(
+        _sources(judgements, labels, now), true, false, len(decisions), prior, calibrate(decisions[-MOST_DECISIONS:])
+    )
 
 
 def _sources(judgements: Judgements, labels: list[Taught], now: float) -> dict[str, Learned]:
     ledgers: dict[str, _Ledger] = {}
+    keys: dict[str, str] = {}
     for label, closing, number in labels:
+        kept = _kept(closing.at, now)
         for source, word in label.words.items():
-            key = fold(source)
+            key = keys.get(source) or keys.setdefault(source, fold(source))
             if judgements.resets.get(key, 0) < number:
-                ledgers.setdefault(key, _Ledger(source)).add(label.malicious, word, label.weight, closing.at)
-    for ledger in ledgers.values():
-        ledger.age(now)
-    return {key: Learned(found.name, Counts(*found.sides), found.labels) for key, found in ledgers.items()}
+                ledger = ledgers.get(key) or ledgers.setdefault(key, _Ledger(source))
+                (ledger.malicious if label.malicious else ledger.benign).add(word, label.weight, kept)
+                ledger.labels += 1
+    return {key: ledger.learned() for key, ledger in ledgers.items()}
+
+
+def _kept(at: float, now: float) -> float:
+    """What a label of that moment still counts; the future counts as now."""
+    return DAILY ** (max(0.0, now - at) / _DAY)
 
 
 class Reason(NamedTuple):
@@ -143,7 +159,7 @@ def reasons(judgements: Judgements, source: str, now: float) -> list[Reason]:
     for label, closing, number in judgements.labels():
         word = next((word for name, word in label.words.items() if fold(name) == key), None)
         if word is not None and judgements.resets.get(key, 0) < number:
-            left = label.weight * DAILY ** (max(0.0, now - closing.at) / _DAY)
+            left = label.weight * _kept(closing.at, now)
             facts = (closing.number, closing.resolution, closing.by, closing.at, label.data_type, label.data)
             found.append(Reason(*facts, label.malicious, word, left))
     return found[::-1]
