@@ -87,6 +87,11 @@ class Analyses:
         with self._tools.store.transaction() as work:
             return work.get(KIND, key)
 
+    def is_under_way(self, order: Order) -> bool:
+        """Was it started, or given up? Then nobody has to be found for it any more."""
+        record = self.record(order.key)
+        return record is not None and record.state != WANTED
+
     def advance(self, order: Order, worker: Worker | None, jobs: Iterable[Job]) -> Record:
         """Take an order one step further; `jobs` are those on the observable as they are now, newest first.
 

@@ -24,13 +24,13 @@ from playbook_service.engine.arrival import Known
 from playbook_service.engine.context import case_fields
 from playbook_service.engine.step import STEPS, Done, Later, Outcome, follow
 from playbook_service.engine.tools import Tools
-from playbook_service.hive.model import Job, Observable
+from playbook_service.hive.model import Job, Observable, Worker
 from playbook_service.judgement.fields import observable_fields
 from playbook_service.judgement.own import Own
 from playbook_service.playbook import Enrichment as Asked
 from playbook_service.playbook import Playbooks, analyzers_for
 from playbook_service.playbook.model import content_digest
-from playbook_service.store.contract import Item, Record, Transaction
+from playbook_service.store.contract import Filter, Item, Record, Transaction
 from propolis.observables import Observable as Found
 
 KIND = "run"
@@ -38,6 +38,8 @@ STATE_RUNNING, SCORING, SCORED = "running", "scoring", "scored"
 _OPEN_JOB = (WANTED, ASKING, RUNNING)
 _PAUSES = ((30.0, 2.0), (120.0, 5.0), (float("inf"), 15.0))
 """Up to so many seconds after the beginning, look again after so many: hooks and the watcher wake it sooner."""
+_LOOKS_A_SECOND = 100.0
+"""How often TheHive is asked by all runs together: ten thousand of them must not bring it down."""
 _SHORT = 3600.0
 
 Watch = Callable[[str, str, str], None]
@@ -146,7 +148,7 @@ class Enrichment:
         orders = orders_of(record, step, self._fresh)
         if late:
             return {order.name: self._analyses.give_up(order, "no answer by the deadline").state for order in orders}
-        workers = self._tools.hive.analyzers(record.body["observable"]["dataType"])
+        workers = self._workers(record, orders)
         states = {}
         for order in orders:
             job = self._analyses.advance(order, newest(workers, order.name), jobs)
@@ -155,10 +157,18 @@ class Enrichment:
                 self._watch(job.body["cortex_job"], STEPS, step)
         return states
 
+    def _workers(self, record: Record, orders: Sequence[Order]) -> list[Worker]:
+        """The enabled analyzers; asked for only where one is still to be started."""
+        if all(self._analyses.is_under_way(order) for order in orders):
+            return []
+        return self._tools.hive.analyzers(record.body["observable"]["dataType"])
+
     def _pause(self, record: Record) -> float:
-        """Until the next look, and never past the deadline."""
+        """Until the next look, never past the deadline; longer where many runs look at the same time."""
         running = self._tools.clock.now() - float(record.body["began"])
-        pause = next(pause for most, pause in _PAUSES if running < most)
+        with self._tools.store.transaction() as work:
+            crowd = work.count(KIND, Filter(state=STATE_RUNNING))
+        pause = max(next(pause for most, pause in _PAUSES if running < most), crowd / _LOOKS_A_SECOND)
         return max(0.1, min(pause, float(record.body["deadline"]) - running))
 
     def _saved(self, record: Record, **changes: Any) -> Record:

@@ -257,6 +257,19 @@ def test_a_hook_on_a_job_wakes_the_run_that_waits_for_it(service: Service, hive:
     assert hive.calls > calls
 
 
+def test_many_runs_together_do_not_ask_thehive_more_often_than_one_alone_may(service: Service, hive: CaseHive) -> None:
+    hive.takes = 500
+    with service.store.transaction() as work:
+        for number in range(2000):
+            work.save(enrichment.KIND, f"other{number}", {}, version=0, state=enrichment.STATE_RUNNING)
+    service.receive(alert())
+    service.run(10)
+    assert len(hive.ran()) == 4
+    calls = hive.calls
+    service.run(100)
+    assert hive.calls - calls == 5, "2,000 runs, 100 looks a second: each looks every 20 seconds"
+
+
 def test_cortex_is_asked_to_say_when_a_job_ends(hive: CaseHive) -> None:
     watched: list[tuple[str, str, str]] = []
     service = new_service(hive, watch=lambda *what: watched.append(what))
