@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
         with lab:
             if arguments.webhook:
                 lab.notify(arguments.webhook, dialect=arguments.webhook_version, auth=_auth(arguments.webhook_token))
-            print(json.dumps({**lab.describe(), "notEnabled": left}, indent=2), flush=True)
+            indent = 2 if sys.stdout.isatty() else None  # for people; a program reads one line
+            print(json.dumps({**lab.describe(), "notEnabled": left}, indent=indent), flush=True)
             _wait(stop)
     except OSError as error:
         raise ConfigurationError(f"The lab cannot listen there: {error.strerror}; choose other ports.") from error

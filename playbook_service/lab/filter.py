@@ -23,6 +23,8 @@ _UNITS = {
 
 def matches(expression: Mapping[str, Any], get: Getter, now: int = 0) -> bool:
     """Whether an entity passes; an empty expression passes all. `now` (epoch ms) is what relative dates refer to."""
+    if not isinstance(expression, Mapping):
+        raise bad_request("A filter must be an object")
     if "_field" in expression:  # the old short form of `_is`
         return _same(get(str(expression["_field"])), expression.get("_value"))
     return all(_holds(operator, operand, get, now) for operator, operand in expression.items() if operator != "_name")
@@ -87,15 +89,28 @@ def _words(found: Any, value: Any) -> bool:
     return any(wanted <= set(re.findall(r"\w+", text.lower())) for text in _texts(found))
 
 
+def _ruled(operand: Any) -> Mapping[str, Any]:
+    if not isinstance(operand, Mapping) or "_field" not in operand:
+        raise bad_request("A filter needs a _field")
+    return operand
+
+
+def _listed(operand: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(operand, list) or not all(isinstance(one, Mapping) for one in operand):
+        raise bad_request("_and and _or need a list of filters")
+    return operand
+
+
 def _between(operand: Any, get: Getter, now: int) -> bool:
-    found = get(str(operand["_field"]))
+    found = get(str(_ruled(operand)["_field"]))
     start, end = _moment(operand.get("_from"), now), _moment(operand.get("_to"), now)
     return isinstance(found, (int, float)) and (start is None or found >= start) and (end is None or found < end)
 
 
 def _among(operand: Any, get: Getter, now: int) -> bool:
-    found = get(str(operand["_field"]))
-    return found is not MISSING and any(_same(found, value) for value in operand.get("_values", []))
+    found = get(str(_ruled(operand)["_field"]))
+    values = operand.get("_values") or []
+    return found is not MISSING and any(_same(found, value) for value in values)
 
 
 def _present(operand: Any, get: Getter) -> bool:
@@ -109,15 +124,15 @@ def _empty(operand: Any, get: Getter, now: int) -> bool:
 
 
 def _everyone(operand: Any, get: Getter, now: int) -> bool:
-    return all(matches(item, get, now) for item in operand)
+    return all(matches(item, get, now) for item in _listed(operand))
 
 
 def _anyone(operand: Any, get: Getter, now: int) -> bool:
-    return any(matches(item, get, now) for item in operand)
+    return any(matches(item, get, now) for item in _listed(operand))
 
 
 def _array(operand: Any, get: Getter, now: int) -> bool:
-    found = get(str(operand.get("_field")))
+    found = get(str(_ruled(operand)["_field"]))
     inner = operand.get("_filter") or operand.get("_value") or {}
     return isinstance(found, list) and any(matches(inner, reader(item), now) for item in found)
 

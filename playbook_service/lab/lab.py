@@ -280,7 +280,9 @@ class Lab:
         workers = sorted(worker.name for worker in self.cortex.workers.values())
         cortex_keys |= {"service": self.keys.cortex_service, "thehive": self.keys.cortex_thehive}
         return {
-            "version": self.version, "organisation": ORGANISATION,
+            "version": self.version, "organisation": ORGANISATION, "thehive_url": self.thehive_url,
+            "thehive_key": self.keys.service, "cortex_url": self.cortex_url, "cortex_key": self.keys.cortex_service,
+            "admin": {"login": birth.FIRST_ADMIN[0], "password": birth.FIRST_ADMIN[1]}, "password": PASSWORD,
             "thehive": {"url": self.thehive_url, "keys": keys, "logins": logins},
             "cortex": {"url": self.cortex_url, "name": CORTEX_NAME, "keys": cortex_keys, "workers": workers},
         }  # fmt: skip

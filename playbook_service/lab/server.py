@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         if reply.status != 204:
             self.send_header("Content-Type", reply.kind)
-        self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body)))
         for name, value in reply.headers.items():
             self.send_header(name, value)
         self.end_headers()

@@ -29,6 +29,10 @@ def _status(cortex: Cortex, user: User, request: Request) -> Reply:
     return Reply(200, {"versions": {"Cortex": VERSION}, "config": config})
 
 
+def _migrate(cortex: Cortex, user: User, request: Request) -> Reply:
+    return NOTHING  # the lab's database is always there
+
+
 def _health(cortex: Cortex, user: User, request: Request) -> Reply:
     raise ApiError(501, "NotImplemented", "Not implemented")
 
@@ -121,10 +125,22 @@ def _task(worker: Worker, asked: dict[str, Any], request: Request) -> Task:
     if not isinstance(data_type, str):
         raise attribute_error("[MissingAttributeError(dataType)]", tableName="job")
     return Task(
-        data_type=data_type, data=None if files else _data(worker, asked), tlp=int(asked.get("tlp", 2)),
-        pap=int(asked.get("pap", 2)), message=str(asked.get("message") or ""),
-        parameters=dict(asked.get("parameters") or {}), file=files[0] if files else None,
+        data_type=data_type, data=None if files else _data(worker, asked), tlp=_gate(asked, "tlp"),
+        pap=_gate(asked, "pap"), message=str(asked.get("message") or ""),
+        parameters=_parameters(asked), file=files[0] if files else None,
     )  # fmt: skip
+
+
+def _gate(asked: dict[str, Any], name: str) -> int:
+    value = asked.get(name, 2)
+    if not isinstance(value, int):
+        raise attribute_error(f"[InvalidFormatAttributeError({name})]", tableName="job")
+    return value
+
+
+def _parameters(asked: dict[str, Any]) -> dict[str, Any]:
+    given = asked.get("parameters")
+    return dict(given) if isinstance(given, dict) else {}
 
 
 def _data(worker: Worker, asked: dict[str, Any]) -> str:
@@ -221,6 +237,7 @@ _JOBS: list[Route[Handler]] = [
 ROUTES: list[Route[Handler]] = [
     Route("GET", "/api/status", _status, public=True),
     Route("GET", "/api/health", _health, public=True),
+    Route("POST", "/api/maintenance/migrate", _migrate, public=True),
     *_worker_routes("analyzer"),
     *_worker_routes("responder"),
     *_JOBS,

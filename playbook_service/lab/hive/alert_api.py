@@ -8,6 +8,7 @@ from playbook_service.lab.exchange import NOTHING, Reply, Request, bad_request
 from playbook_service.lab.hive import alerts
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.entity import Entity
+from playbook_service.lab.hive.form import texts
 from playbook_service.lab.hive.service import Handler, Hive
 from playbook_service.lab.route import Route
 
@@ -43,8 +44,8 @@ def _update(dialect: int) -> Handler:
 
 def _update_many(hive: Hive, who: Account, request: Request) -> Reply:
     document = request.document()
-    for identity in document.pop("ids", []):
-        alerts.update(hive, who, hive.get("Alert", str(identity), who), document)
+    for identity in texts(document, "ids"):
+        alerts.update(hive, who, hive.get("Alert", identity, who), document)
     return NOTHING
 
 
@@ -67,12 +68,12 @@ def _merge(dialect: int) -> Handler:
 def _merge_many(dialect: int) -> Handler:
     def handle(hive: Hive, who: Account, request: Request) -> Reply:
         document = request.document()
-        chosen = document.get("alertIds") or []
+        chosen = texts(document, "alertIds")
         if len(chosen) > alerts.MOST_MERGED:
             raise bad_request(f"At most {alerts.MOST_MERGED} alerts can be merged at once")
         case = hive.get("Case", str(document.get("caseId")), who)
         for identity in chosen:
-            case = alerts.merge(hive, who, hive.get("Alert", str(identity), who), case)
+            case = alerts.merge(hive, who, hive.get("Alert", identity, who), case)
         return Reply(200, hive.show(case, who, dialect))
 
     return handle
@@ -99,8 +100,8 @@ def _delete(hive: Hive, who: Account, request: Request) -> Reply:
 
 
 def _delete_many(hive: Hive, who: Account, request: Request) -> Reply:
-    for identity in request.document().get("ids", []):
-        alerts.delete(hive, who, hive.get("Alert", str(identity), who))
+    for identity in texts(request.document(), "ids"):
+        alerts.delete(hive, who, hive.get("Alert", identity, who))
     return NOTHING
 
 

@@ -10,7 +10,7 @@ from playbook_service.lab.exchange import ApiError, bad_request, forbidden
 from playbook_service.lab.hive import cases, customfields, notes, observables
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.entity import Entity
-from playbook_service.lab.hive.form import BODY, PAP, SEVERITY, TAGS, TEXT, Field, Table, read, tlp, with_tags
+from playbook_service.lab.hive.form import BODY, PAP, SEVERITY, TAGS, TEXT, Field, Table, read, rows, tlp, with_tags
 from playbook_service.lab.hive.service import Hive
 from playbook_service.lab.multipart import Part
 
@@ -58,7 +58,7 @@ def _fill(
     if hive.version == 5 or dialect == 0:  # the v1 call of version 4 takes no observables
         given = document.get("observables") if document.get("artifacts") is None else document["artifacts"]
         observables.inline(hive, who, alert, given, files, quiet=hive.version == 4)
-    for procedure in document.get("procedures") or ():
+    for procedure in rows(document, "procedures"):
         notes.add_procedure(hive, who, alert, procedure)
 
 

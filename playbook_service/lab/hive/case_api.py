@@ -9,6 +9,7 @@ from playbook_service.lab.exchange import NOTHING, Reply, Request, bad_request
 from playbook_service.lab.hive import cases, customfields, tasks, templates
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.entity import Entity
+from playbook_service.lab.hive.form import texts
 from playbook_service.lab.hive.service import Handler, Hive
 from playbook_service.lab.route import Route
 
@@ -42,8 +43,8 @@ def _update(dialect: int) -> Handler:
 
 def _update_many(hive: Hive, who: Account, request: Request) -> Reply:
     document = request.document()
-    for identity in document.pop("ids", []):
-        cases.update(hive, who, hive.get("Case", str(identity), who), document)
+    for identity in texts(document, "ids"):
+        cases.update(hive, who, hive.get("Case", identity, who), document)
     return NOTHING
 
 
@@ -69,8 +70,8 @@ def _apply_template(hive: Hive, who: Account, request: Request) -> Reply:
     template = templates.find(hive, who, document.get("caseTemplate"))
     if template is None:
         raise bad_request("A case template is needed")
-    for identity in document.get("ids", []):
-        _apply(hive, who, hive.get("Case", str(identity), who), template, document)
+    for identity in texts(document, "ids"):
+        _apply(hive, who, hive.get("Case", identity, who), template, document)
     return NOTHING
 
 

@@ -10,7 +10,20 @@ from playbook_service.lab.exchange import attribute_error, bad_request, forbidde
 from playbook_service.lab.hive import customfields, observables, tasks, templates
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.entity import Entity
-from playbook_service.lab.hive.form import BODY, DATE, PAP, SEVERITY, TAGS, TEXT, Field, Table, read, tlp, with_tags
+from playbook_service.lab.hive.form import (
+    BODY,
+    DATE,
+    PAP,
+    SEVERITY,
+    TAGS,
+    TEXT,
+    Field,
+    Table,
+    read,
+    rows,
+    tlp,
+    with_tags,
+)
 from playbook_service.lab.hive.kind import IMPACTS, RESOLUTIONS
 from playbook_service.lab.hive.service import Hive
 
@@ -109,12 +122,12 @@ def _furnish(hive: Hive, who: Account, case: Entity, template: Entity | None, do
     """Tasks and pages: the body's replace the template's in version 5; in version 4 a template's come first."""
     below = hive.store.children(template.id, "Task") if template is not None else []
     of_template: Sequence[Mapping[str, Any]] = [one.fields for one in below]
-    given = document.get("tasks")
+    given = None if document.get("tasks") is None else rows(document, "tasks")
     chosen = of_template if given is None or (hive.version == 4 and template is not None) else given
     for task in chosen:
         tasks.add(hive, who, case, task, main=False)
     pages = hive.store.children(template.id, "PageTemplate") if template is not None else []
-    for page in document.get("pages") or [one.fields for one in pages]:
+    for page in rows(document, "pages") or [dict(one.fields) for one in pages]:
         hive.make("Page", {"order": 0, **page}, who, parent=case)
 
 

@@ -8,7 +8,7 @@ from playbook_service.lab.exchange import NOTHING, Reply, Request, bad_request, 
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.connector import Connector, Worker
 from playbook_service.lab.hive.cortexclient import CortexServer
-from playbook_service.lab.hive.form import Field, read
+from playbook_service.lab.hive.form import Field, read, rows
 from playbook_service.lab.hive.kind import ENTITY_TYPES
 from playbook_service.lab.hive.service import Handler, Hive
 from playbook_service.lab.hive.work import draw_work
@@ -60,7 +60,7 @@ def _create_job(hive: Hive, who: Account, request: Request) -> Reply:
 
 
 def _create_jobs(hive: Hive, who: Account, request: Request) -> Reply:
-    return Reply(201, [_start_job(hive, who, one) for one in request.document().get("jobs") or []])
+    return Reply(201, [_start_job(hive, who, one) for one in rows(request.document(), "jobs")])
 
 
 def _get_job(hive: Hive, who: Account, request: Request) -> Reply:
@@ -129,7 +129,9 @@ def _configure(hive: Hive, who: Account, request: Request) -> Reply:
     if who.organisation != "admin":
         raise forbidden()
     connector = _connector(hive)
-    given = request.document().get("servers") or []
+    given = rows(request.document(), "servers")
+    if any(not one.get("name") or not one.get("url") or not one.get("auth", {}).get("key") for one in given):
+        raise bad_request("A server needs a name, a url and a key")
     connector.close()
     connector.servers[:] = [CortexServer(one["name"], one["url"], str(one["auth"]["key"])) for one in given]
     return NOTHING

@@ -9,10 +9,12 @@ from typing import Any
 from playbook_service.lab.exchange import Reply, Request, not_found
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.audit import Audit
+from playbook_service.lab.hive.entity import Entity
 from playbook_service.lab.hive.service import Handler, Hive
 from playbook_service.lab.route import Route
 
 _ROUNDS = 100
+_FLOW = 10
 _PAUSE = 0.02
 
 
@@ -35,18 +37,45 @@ def _v1(hive: Hive, audit: Audit) -> dict[str, Any]:
     return {**head, **rest, "mainAction": audit.main}
 
 
+def draw_line(hive: Hive, entity: Entity, dialect: int) -> dict[str, Any]:
+    """A line of the trail as a query shows it; in version 4 the v1 form says nothing of what was changed."""
+    audit: Audit = entity["line"]
+    shown: dict[str, Any] = _element(hive, audit, dialect)["base"]
+    if hive.version == 4 and dialect == 1:
+        names = ("_id", "_type", "_createdBy", "_createdAt", "action", "requestId")
+        what = {"_id": audit.object_id, "_type": audit.object_kind}
+        return {name: shown[name] for name in names} | {"obj": what, "summary": {}}
+    return shown
+
+
+def lines(hive: Hive) -> list[Entity]:
+    """The trail as entities that a query can filter and sort."""
+    return [_entity(audit) for audit in hive.trail.lines if not audit.quiet]
+
+
+def _entity(audit: Audit) -> Entity:
+    fields = {
+        "action": audit.action, "mainAction": audit.main, "requestId": audit.request_id, "rootId": audit.root,
+        "objectId": audit.object_id, "objectType": audit.object_kind, "startDate": audit.at, "line": audit,
+    }  # fmt: skip
+    return Entity(audit.id, "Audit", audit.organisation, None, audit.by, audit.at, fields)
+
+
 def _shown(audit: Audit, who: Account, root: str | None) -> bool:
     return not audit.quiet and audit.organisation == who.organisation and root in (None, "any", audit.root)
 
 
 def _flow(dialect: int) -> Handler:
     def handle(hive: Hive, who: Account, request: Request) -> Reply:
-        root, count = request.option("rootId"), int(request.option("count") or 10)
+        root, asked = request.option("rootId"), request.option("count") or str(_FLOW)
+        count = int(asked) if asked.isdigit() else _FLOW
+        if hive.version == 4:
+            count = _FLOW  # whatever is asked for
         found: list[dict[str, Any]] = []
         for audit in reversed(hive.trail.lines):
             if len(found) >= count:
                 break
-            if _shown(audit, who, root):
+            if _shown(audit, who, root) and (audit.main or hive.version == 5):
                 found.append(_element(hive, audit, dialect))
         return Reply(200, found)
 

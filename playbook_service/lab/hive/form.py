@@ -56,6 +56,22 @@ def read(table: Table, document: Mapping[str, Any], now: int, *, partial: bool =
     return values
 
 
+def texts(document: Mapping[str, Any], name: str) -> list[str]:
+    """A list of texts (ids, names) in a body; none where there is no such key. Raises ApiError."""
+    found = document.get(name) or []
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise attribute_error(f"Invalid format for {name}: a list of texts is expected")
+    return list(found)
+
+
+def rows(document: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """A list of objects in a body; none where there is no such key. Raises ApiError."""
+    found = document.get(name) or []
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise attribute_error(f"Invalid format for {name}: a list of objects is expected")
+    return list(found)
+
+
 def _missing(name: str) -> dict[str, str]:
     return {"name": name, "type": "MissingAttributeError"}
 

@@ -7,6 +7,7 @@ from typing import Any
 from playbook_service.lab.exchange import NOTHING, Reply, Request, bad_request
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.entity import Entity
+from playbook_service.lab.hive.form import texts
 from playbook_service.lab.hive.service import Handler, Hive
 from playbook_service.lab.route import Route
 
@@ -83,7 +84,7 @@ def _share(kind: str) -> Handler:
 
     def handle(hive: Hive, who: Account, request: Request) -> Reply:
         hive.get(kind, request.slot("id"), who)
-        if set(request.document().get("organisations") or ()) - {who.organisation}:
+        if set(texts(request.document(), "organisations")) - {who.organisation}:
             raise bad_request("The lab does not share with other organisations")
         return NOTHING
 

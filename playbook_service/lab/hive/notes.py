@@ -9,7 +9,7 @@ from typing import Any
 from playbook_service.lab.exchange import NOTHING, Reply, Request, not_found
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.entity import Entity
-from playbook_service.lab.hive.form import BODY, DATE, MIB, TEXT, Field, Table, read
+from playbook_service.lab.hive.form import BODY, DATE, MIB, TEXT, Field, Table, read, rows, texts
 from playbook_service.lab.hive.service import Handler, Hive
 from playbook_service.lab.route import Route
 
@@ -81,7 +81,7 @@ def _create(kind: str, parent_kind: str | None) -> Handler:
 def _create_procedures(kind: str) -> Handler:
     def handle(hive: Hive, who: Account, request: Request) -> Reply:
         parent = hive.get(kind, request.slot("id"), who)
-        given = request.document().get("procedures") or []
+        given = rows(request.document(), "procedures")
         return Reply(201, [hive.view1.draw(add_procedure(hive, who, parent, one)) for one in given])
 
     return handle
@@ -116,8 +116,8 @@ def _delete(kind: str, slot: str = "id") -> Handler:
 
 
 def _delete_procedures(hive: Hive, who: Account, request: Request) -> Reply:
-    for identity in request.document().get("ids", []):
-        hive.store.remove(hive.get("Procedure", str(identity), who).id)
+    for identity in texts(request.document(), "ids"):
+        hive.store.remove(hive.get("Procedure", identity, who).id)
     return NOTHING
 
 

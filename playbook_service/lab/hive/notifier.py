@@ -9,6 +9,7 @@ from playbook_service.lab.exchange import NOTHING, ApiError, Reply, Request, bad
 from playbook_service.lab.filter import matches, reader
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.audit import Audit
+from playbook_service.lab.hive.form import rows
 from playbook_service.lab.hive.service import Handler, Hive
 from playbook_service.lab.route import Route
 
@@ -129,8 +130,8 @@ def check(hive: Hive, rules: Any) -> list[dict[str, Any]]:
     """A list of notifications, checked. Raises ApiError."""
     if not isinstance(rules, list):
         raise bad_request("value must be a list of notifications")
-    for rule in rules:
-        trigger, notifier = rule.get("trigger", {}).get("name"), rule.get("notifier", {}).get("name")
+    for rule in rows({"value": rules}, "value"):
+        trigger, notifier = _name(rule, "trigger"), _name(rule, "notifier")
         known = trigger in _TRIGGERS or trigger in ("AnyEvent", "FilteredEvent")
         if not known or (hive.version == 4 and trigger in _ONLY_5):
             raise bad_request(f"Unknown trigger: {trigger}")
@@ -138,6 +139,11 @@ def check(hive: Hive, rules: Any) -> list[dict[str, Any]]:
         if hive.version == 5 and allowed is not None and trigger not in allowed:
             raise bad_request(f"{notifier} cannot be used with the trigger {trigger}")
     return [dict(rule) for rule in rules]
+
+
+def _name(rule: Rule, part: str) -> str | None:
+    found = rule.get(part)
+    return str(found.get("name")) if isinstance(found, dict) else None
 
 
 def _set_rules(hive: Hive, who: Account, request: Request) -> Reply:
@@ -152,10 +158,10 @@ def _get_rules(hive: Hive, who: Account, request: Request) -> Reply:
 
 
 def _set_endpoints(hive: Hive, who: Account, request: Request) -> Reply:
-    endpoints = request.document().get("value")
+    endpoints = rows(request.document(), "value")
     if who.organisation != "admin":
         raise ApiError(403, "AuthorizationError", "Unauthorized action")
-    if not isinstance(endpoints, list) or not all(one.get("name") and one.get("url") for one in endpoints):
+    if not all(one.get("name") and one.get("url") for one in endpoints):
         raise bad_request("value must be a list of endpoints with name and url")
     hive.endpoints = [dict(one) for one in endpoints]
     return NOTHING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from playbook_service.lab.exchange import NOTHING, ApiError, Reply, Request, att
 from playbook_service.lab.hive import attachments
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.entity import Entity
-from playbook_service.lab.hive.form import DATE, PAP, TAGS, TEXT, Field, Table, read, tlp, with_tags
+from playbook_service.lab.hive.form import DATE, PAP, TAGS, TEXT, Field, Table, read, rows, texts, tlp, with_tags
 from playbook_service.lab.hive.service import Handler, Hive
 from playbook_service.lab.multipart import Part
 from playbook_service.lab.route import Route
@@ -113,16 +114,29 @@ def _values(data: Any) -> list[str]:
 
 def inline(hive: Hive, who: Account, alert: Entity, given: Any, files: Mapping[str, Part], *, quiet: bool) -> None:
     """The observables that came along with an alert; equal ones are taken once."""
-    for document in given if isinstance(given, list) else []:
+    for document in rows({"observables": given}, "observables"):
         fields = read(_table(hive.version), document, hive.now())
         if _type(hive, fields["dataType"])["isAttachment"]:
-            names = [document["attachment"]] if isinstance(document.get("attachment"), str) else []
-            items: list[tuple[str | None, Part | None]] = [(None, files[name]) for name in names if name in files]
+            items: list[tuple[str | None, Part | None]] = [(None, part) for part in _inline_files(document, files)]
         else:
             items = [(value, None) for value in _values(document.get("data"))]
         for data, file in items:
             if file is not None or hive.store.by_key("Observable", (alert.id, fields["dataType"], data)) is None:
                 add_one(hive, who, alert, fields, data=data, file=file, telling=SILENT if quiet else BESIDE)
+
+
+def _inline_files(document: Mapping[str, Any], files: Mapping[str, Part]) -> list[Part]:
+    """The file of an inline observable: a part of the form by its name, or (version 4) `name;type;base64` as `data`."""
+    name, data = document.get("attachment"), document.get("data")
+    if isinstance(name, str) and name in files:
+        return [files[name]]
+    if not isinstance(data, str) or data.count(";") < 2:
+        return []
+    title, kind, text = data.split(";", 2)
+    try:
+        return [Part("attachment", base64.b64decode(text, validate=True), title, kind)]
+    except ValueError:
+        raise attribute_error("Invalid format for data: name;type;base64 is expected") from None
 
 
 def copy_all(hive: Hive, who: Account, source: Entity, case: Entity, *, quiet: bool) -> None:
@@ -188,8 +202,8 @@ def _update(dialect: int) -> Handler:
 
 def _update_many(hive: Hive, who: Account, request: Request) -> Reply:
     document = request.document()
-    for identity in document.pop("ids", []):
-        update(hive, who, hive.get("Observable", str(identity), who), document)
+    for identity in texts(document, "ids"):
+        update(hive, who, hive.get("Observable", identity, who), document)
     return NOTHING
 
 

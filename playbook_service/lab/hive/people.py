@@ -10,7 +10,7 @@ from typing import Any
 from playbook_service.lab.exchange import NOTHING, Reply, Request, bad_request, forbidden, not_found, unauthenticated
 from playbook_service.lab.hive.account import ADMIN_ORGANISATION, Account, hash_key, sign
 from playbook_service.lab.hive.entity import Entity
-from playbook_service.lab.hive.form import TEXT, Field, read
+from playbook_service.lab.hive.form import TEXT, Field, read, rows
 from playbook_service.lab.hive.service import Handler, Hive
 from playbook_service.lab.route import Route
 
@@ -121,7 +121,7 @@ def _delete_user(hive: Hive, who: Account, request: Request) -> Reply:
 
 def _set_organisations(hive: Hive, who: Account, request: Request) -> Reply:
     user = _user(hive, who, request)
-    given = request.document().get("organisations") or []
+    given = rows(request.document(), "organisations")
     for one in given:
         _check_place(hive, who, str(one.get("organisation")), str(one.get("profile")))
     kept = [{"organisation": one["organisation"], "profile": one["profile"]} for one in given]

@@ -39,6 +39,7 @@ _TABLES = {
     "AlertStatus": "value stage order colour",
     "Profile": "name permissions",
     "ObservableType": "name isAttachment",
+    "Audit": "action mainAction requestId rootId objectId objectType startDate",
 }
 ALLOWED = {kind: frozenset(f"{_COMMON} {names}".split()) for kind, names in _TABLES.items()}
 _LEGACY = {

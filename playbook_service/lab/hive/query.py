@@ -7,7 +7,7 @@ from typing import Any
 
 from playbook_service.lab.exchange import Reply, Request, bad_request
 from playbook_service.lab.filter import matches, sort_key
-from playbook_service.lab.hive import relation
+from playbook_service.lab.hive import flow, relation
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.entity import Entity
 from playbook_service.lab.hive.property import getter
@@ -54,6 +54,10 @@ class _Run:
             self.kind = name[3:]
             self.found = [self.hive.get(self.kind, str(step.get("idOrName")), self.who)]
             return
+        if name in ("listAudit", "listAuditFromObject", "getAudit"):
+            self.kind = "Audit"
+            self.found = [one for one in flow.lines(self.hive) if _wanted(one, name, step, self.who)]
+            return
         kind, chosen = _initial(name)
         if kind not in _LISTED:
             raise bad_request(f"Unknown initial query {name}")
@@ -73,12 +77,20 @@ class _Run:
         return [self._draw(entity) for entity in self.found]
 
     def _draw(self, entity: Entity) -> dict[str, Any]:
+        if self.kind == "Audit":
+            return flow.draw_line(self.hive, entity, self.dialect)
         if self.kind in ("Job", "Action"):
             return draw_work(self.hive, entity, report=self.kind == "Action" or self.hive.version == 4, artifact=True)
         shown = self.hive.show(entity, self.who, self.dialect)
         if self.extra and "extraData" in shown:
             shown["extraData"] = {name: relation.aside(self.hive, entity, name, self.who) for name in self.extra}
         return shown
+
+
+def _wanted(line: Entity, name: str, step: Mapping[str, Any], who: Account) -> bool:
+    asked = {"listAuditFromObject": ("objectId", step.get("id")), "getAudit": ("_id", step.get("idOrName"))}.get(name)
+    same = asked is None or asked[1] == (line.id if asked[0] == "_id" else line[asked[0]])
+    return same and line.organisation == who.organisation
 
 
 def _initial(name: str) -> tuple[str, Callable[[Entity, Account], bool]]:
@@ -99,7 +111,10 @@ def _filter(run: _Run, step: Mapping[str, Any]) -> None:
 
 
 def _sort(run: _Run, step: Mapping[str, Any]) -> None:
-    for order in reversed(list(step.get("_fields") or step.get("fields") or [])):
+    orders = step.get("_fields") or step.get("fields") or []
+    if not isinstance(orders, list):
+        raise bad_request("_fields must be a list")
+    for order in reversed(orders):
         rows = order.items() if isinstance(order, Mapping) else [(str(order).lstrip("+-"), str(order)[:1])]
         for name, direction in rows:
             descending = direction in ("desc", "-")

@@ -9,7 +9,7 @@ from playbook_service.lab.exchange import NOTHING, Reply, Request, bad_request, 
 from playbook_service.lab.hive import attachments
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.entity import Entity
-from playbook_service.lab.hive.form import BODY, DATE, TEXT, Field, read
+from playbook_service.lab.hive.form import BODY, DATE, TEXT, Field, read, texts
 from playbook_service.lab.hive.service import Handler, Hive
 from playbook_service.lab.route import Route
 
@@ -146,8 +146,8 @@ def _update(dialect: int) -> Handler:
 
 def _update_many(hive: Hive, who: Account, request: Request) -> Reply:
     document = request.document()
-    for identity in document.pop("ids", []):
-        update(hive, who, hive.get("Task", str(identity), who), document)
+    for identity in texts(document, "ids"):
+        update(hive, who, hive.get("Task", identity, who), document)
     return NOTHING
 
 

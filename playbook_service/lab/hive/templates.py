@@ -10,7 +10,7 @@ from playbook_service.lab.exchange import NOTHING, Reply, Request, bad_request
 from playbook_service.lab.hive import customfields, tasks
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.entity import Entity
-from playbook_service.lab.hive.form import TEXT, Field, Table, read
+from playbook_service.lab.hive.form import TEXT, Field, Table, read, rows, texts
 from playbook_service.lab.hive.service import Handler, Hive
 from playbook_service.lab.route import Route
 
@@ -44,9 +44,9 @@ def _create(hive: Hive, who: Account, request: Request) -> Reply:
 
 
 def _fill(hive: Hive, who: Account, template: Entity, document: Mapping[str, Any]) -> None:
-    for task in document.get("tasks") or ():
+    for task in rows(document, "tasks"):
         tasks.add(hive, who, template, task)
-    for page in document.get("pageTemplates") or ():
+    for page in rows(document, "pageTemplates"):
         hive.make("PageTemplate", {"order": 0, **page}, who, parent=template)
 
 
@@ -77,8 +77,8 @@ def _delete(hive: Hive, who: Account, request: Request) -> Reply:
 
 def _link_pages(hive: Hive, who: Account, request: Request) -> Reply:
     template = hive.get("CaseTemplate", request.slot("id"), who)
-    for identity in request.document().get("pageTemplateIds", []):
-        hive.store.put(replace(hive.get("PageTemplate", str(identity), who), parent=template.id))
+    for identity in texts(request.document(), "pageTemplateIds"):
+        hive.store.put(replace(hive.get("PageTemplate", identity, who), parent=template.id))
     return NOTHING
 
 

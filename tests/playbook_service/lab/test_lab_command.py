@@ -36,14 +36,9 @@ def started(*arguments: str) -> subprocess.Popen[str]:
 
 
 def printed(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """The JSON that it prints once it serves."""
+    """The line of JSON that it prints once it serves."""
     assert process.stdout is not None
-    text = ""
-    for line in process.stdout:
-        text += line
-        if line.startswith("}"):
-            break
-    return json.loads(text)
+    return json.loads(process.stdout.readline())
 
 
 @pytest.mark.parametrize(("version", "prefix"), [("4", "4.1"), ("5", "5.")])
@@ -56,6 +51,7 @@ def test_it_prints_addresses_and_keys_and_ends_when_told(version: str, prefix: s
         assert client.get("api/v1/status").json()["version"].startswith(prefix)
         assert client.get("api/v1/user/current").json()["login"] == shown["thehive"]["logins"]["service"]
         client.close()
+        assert shown["thehive_key"] == shown["thehive"]["keys"]["service"]
         headers = {"Authorization": f"Bearer {shown['cortex']['keys']['service']}"}
         client = session(shown["cortex"]["url"], headers=headers)
         names = {one["name"] for one in client.get("api/analyzer").json()}

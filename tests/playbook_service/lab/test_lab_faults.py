@@ -253,3 +253,33 @@ def test_content_types_and_bodies(lab5: Lab, rest: Any):
     public = analyst.get("api/v1/status/public", headers={"Authorization": ""})
     assert public["version"].startswith("5.")
     assert analyst.call("GET", "api/v1/status", headers={"Authorization": ""})[0] == 401
+
+
+BARE = {"type": "t", "source": "s", "sourceRef": "r", "title": "t", "description": "d"}
+
+
+def step(**more: Any) -> dict[str, Any]:
+    """A query of cases with one more step."""
+    return {"query": [{"_name": "listCase"}, more]}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "api/v1/alert/_bulk", {"ids": "x"}), ("POST", "api/v1/alert/merge/_bulk", {"alertIds": [1]}),
+        ("POST", "api/v1/case", {"title": "t", "description": "d", "tasks": ["x"]}),
+        ("POST", "api/v1/alert", {**BARE, "observables": 5}),
+        ("POST", "api/v1/alert", {**BARE, "customFields": "x"}),
+        ("POST", "api/v1/query", step(_name="filter", _and=5)),
+        ("POST", "api/v1/query", step(_name="filter", _between=5)),
+        ("POST", "api/v1/query", step(_name="sort", _fields=5)),
+        ("POST", "api/v1/connector/cortex/job", {"analyzerId": 5, "artifactId": []}),
+        ("POST", "api/v1/connector/cortex/job/_bulk", {"jobs": [5]}),
+        ("PUT", "api/config/organisation/notification", {"value": [5]}),
+        ("PUT", "api/config/organisation/notification", {"value": [{"trigger": 5}]}),
+    ],
+)  # fmt: skip
+def test_nonsense_is_refused_and_does_not_hurt_the_lab(lab5: Lab, rest: Any, method: str, path: str, body: Any):
+    status, answer = rest(lab5, "orgadmin").call(method, path, body)
+    assert (status, answer["type"]) in ((400, "AttributeCheckingError"), (400, "BadRequest"))
+    lab5.settle()

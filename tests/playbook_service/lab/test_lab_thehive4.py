@@ -32,6 +32,16 @@ def test_alerts_by_the_legacy_call_bring_their_artifacts(analyst: Any, alert: An
     assert (made["observableCount"], made["read"], made["customFields"][0]["value"]) == (0, False, "1")
 
 
+def test_a_file_comes_inline_as_base64(analyst: Any, alert: Any):
+    """The legacy call takes a file as `name;type;base64` in `data`."""
+    artifact = {"dataType": "file", "data": "alert.json;application/json;e30="}
+    made = analyst.post("api/alert", {**alert, "artifacts": [artifact]})
+    found = analyst.query({"_name": "getAlert", "idOrName": made["id"]}, {"_name": "observables"})
+    assert (found[0]["attachment"]["name"], found[0]["attachment"]["size"]) == ("alert.json", 2)
+    wrong = {"dataType": "file", "data": "alert.json;application/json;***"}
+    assert analyst.call("POST", "api/alert", {**alert, "sourceRef": "2", "artifacts": [wrong]})[0] == 400
+
+
 def test_alerts_are_read_and_merged(analyst: Any, alert: Any, observable: Any):
     """thehive.md 3.1, v4: read flag, createCase, merge by v0 only; PATCH v0 200 with the object, v1 204."""
     first = analyst.post("api/alert", {**alert, "artifacts": [observable]})["id"]

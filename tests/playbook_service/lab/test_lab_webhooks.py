@@ -298,3 +298,31 @@ def test_flow_and_stream_tell_what_happened(lab: Lab, rest: Any, alert: Any):
             "case_task",
         )
     assert rest(lab, "admin").get("api/v1/flow") == []
+
+
+def test_the_trail_can_be_queried(lab: Lab, rest: Any):
+    """`listAuditFromObject` (AuditCtrl of 4.1): every line on one object; v4 tells details in v0 only."""
+    analyst = rest(lab, "analyst")
+    case = analyst.post("api/v1/case", {"title": "t", "description": "d"})["_id"]
+    task = analyst.post(f"api/v1/case/{case}/task", {"title": "t"})["_id"]
+    rest(lab, "approver").patch(f"api/v1/task/{task}", {"status": "Completed"})
+    steps = [{"_name": "listAuditFromObject", "id": task}]
+    dialect, author, moment = (
+        ("v1", "_createdBy", "_createdAt") if lab.version == 5 else ("v0", "createdBy", "startDate")
+    )
+    steps += [{"_name": "sort", "_fields": [{moment: "desc"}]}, {"_name": "page", "from": 0, "to": 10}]
+    lines = analyst.post(f"api/{dialect}/query", {"query": steps}, status=200)
+    assert {one[author] for one in lines} == {"analyst@soc.example", "approver@soc.example"}
+    done = next(one for one in lines if one[author] == "approver@soc.example")
+    assert (done["objectId"], done["details"]) == (task, {"status": "Completed"})
+    if lab.version == 4:
+        assert "details" not in analyst.query(*steps[:1])[0]
+    assert rest(lab, "admin").query(*steps[:1]) == []
+
+
+def test_the_flow_of_version_4_is_short(lab4: Lab, rest: Any, alert: Any):
+    """AuditCtrl.flow of 4.1: the latest ten, whatever is asked for."""
+    analyst = rest(lab4, "analyst")
+    for number in range(12):
+        analyst.post("api/v1/alert", {**alert, "sourceRef": str(number)})
+    assert len(analyst.get("api/flow", params={"rootId": "any", "count": 50})) == 10
