@@ -135,7 +135,7 @@ def _sources(judgements: Judgements, labels: list[Taught], now: float) -> dict[s
 
 def _kept(at: float, now: float) -> float:
     """What a label of that moment still counts; the future counts as now."""
-    return DAILY ** (max(0.0, now - at) / _DAY)
+    return float(DAILY ** (max(0.0, now - at) / _DAY))
 
 
 class Reason(NamedTuple):

@@ -14,9 +14,7 @@ from playbook_service.audit.journal import Journal
 from playbook_service.feedback.label import CLEARED, LOG, Closing, Count
 from playbook_service.feedback.suppression import (
     CLOSURES,
-    FALSE,
     NEVER_FROM_LEVEL,
-    TRUE,
     WINDOW,
     Closures,
     Key,
@@ -74,7 +72,7 @@ def replace(work: Transaction, before: Closing | None, after: Closing | None, no
 
 
 def _counting(closing: Closing | None) -> tuple[Count, ...]:
-    return closing.counts if closing is not None and closing.judgement in (FALSE, TRUE) else ()
+    return closing.counts if closing is not None else ()
 
 
 def _closure(closing: Closing) -> dict[str, Any]:

@@ -200,8 +200,16 @@ def test_closed_again_as_before_is_a_closing_of_its_own(shop: Shop):
         shop.close("~1", "FalsePositive")
         shop.clock.advance(60)
         shop.reopen("~1")
+        assert shop.labels() == []
     shop.close("~1", "FalsePositive")
     assert shop.labels() == [(ATTACKER, False, 1.0, ("ioc",))]
+
+
+def test_a_resolution_edited_to_and_fro_ends_as_it_stands(shop: Shop):
+    shop.open("~1", seen(ATTACKER, ioc=True))
+    for resolution in ("FalsePositive", "TruePositive", "FalsePositive", "TruePositive"):
+        shop.close("~1", resolution)  # TheHive keeps the moment of the first closing
+    assert shop.labels() == [(ATTACKER, True, 1.0, ("ioc",))]
 
 
 def test_a_containment_on_its_way_when_the_case_is_closed_ends_as_soon_as_it_is_in_force(shop: Shop):
