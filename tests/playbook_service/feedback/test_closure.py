@@ -140,11 +140,15 @@ def test_a_denied_approval_is_half_a_word_for_harmless(shop: Shop, resolution: s
     assert shop.labels() == expected
 
 
-@pytest.mark.parametrize("answers", [[], [SERVICE], ["eve@soc.example"]], ids=["closed with the case", "ours", "other"])
-def test_a_denial_by_nobody_who_may_answer_is_no_word(shop: Shop, answers: list[str]):
+@pytest.mark.parametrize(
+    ("answers", "approvers"),
+    [([], [ANNA]), ([SERVICE], []), (["eve@soc.example"], [ANNA])],
+    ids=["closed with the case", "ours", "other"],
+)
+def test_a_denial_by_nobody_who_may_answer_is_no_word(shop: Shop, answers: list[str], approvers: list[str]):
     shop.open("~1", seen(ATTACKER))
     record = shop.decided("~1", decision(kind="ask", wanted="ask"))
-    shop.set_state(approval.KIND, record.key, approval.DENIED, answers=answers)
+    shop.set_state(approval.KIND, record.key, approval.DENIED, answers=answers, approvers=approvers)
     shop.close("~1", "Indeterminate")
     assert shop.labels() == []
 

@@ -89,6 +89,15 @@ def test_a_closing_that_is_corrected_no_longer_counts(shop: Shop):
     assert shop.suppressed(wazuh("9")) is None
 
 
+def test_a_closing_edited_to_one_that_says_nothing_no_longer_counts(shop: Shop):
+    closed(shop, 1, 2, 3)
+    shop.close("~2", "Other")
+    assert shop.suppressed(wazuh("9")) is None
+    shop.close("~2", "FalsePositive")
+    shop.clock.advance(60)
+    assert shop.suppressed(wazuh("9"))
+
+
 def test_a_closing_by_the_service_itself_never_counts(shop: Shop):
     for number in (1, 2, 3):
         shop.hive.open(f"~{number}", seen(ATTACKER))
