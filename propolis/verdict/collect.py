@@ -120,11 +120,13 @@ def from_thehive(hive: Requester, data_type: str, data: str) -> Gathered:
         {"_name": "sort", "_fields": [{"_createdAt": "desc"}]},
         {"_name": "page", "from": 0, "to": MOST_OBSERVABLES},
     ]
-    observables = _query(hive, steps, "observables")
+    observables = _query(hive, steps, "observables")[:MOST_OBSERVABLES]
     jobs: list[dict[str, Any]] = []
     for observable in observables:
         jobs += _jobs_of(hive, observable, data_type, data)
-    return Gathered(jobs, None, f"{len(jobs)} jobs on {len(observables)} occurrences of the observable in TheHive")
+    bound = ": older ones, if there are any, were not looked at" if len(observables) == MOST_OBSERVABLES else ""
+    how = f"{len(jobs)} jobs on the newest {len(observables)} occurrences of the observable in TheHive{bound}"
+    return Gathered(jobs, None, how)
 
 
 def _jobs_of(hive: Requester, observable: dict[str, Any], data_type: str, data: str) -> list[dict[str, Any]]:

@@ -186,6 +186,16 @@ def test_thehive_is_asked_where_it_is_configured(tmp_path: Path, soc: FakeSoc) -
     assert set(soc.requests) == {"POST /api/v1/query"}
 
 
+def test_of_very_many_occurrences_in_thehive_the_newest_are_read_and_it_is_said(tmp_path: Path, soc: FakeSoc) -> None:
+    entry = {"dataType": "ip", "data": ADDRESS, "reports": {}}
+    soc.observables = [{**entry, "_id": f"~{number}", "_createdAt": NOW_MS - number} for number in range(25)]
+    full = run(tmp_path, thehive(soc)).full
+    assert len(soc.requests) == 21
+    assert full["gathered"].endswith(
+        "newest 20 occurrences of the observable in TheHive: older ones, if there are any, were not looked at"
+    )
+
+
 def test_with_nowhere_to_read_from_it_says_what_to_set(tmp_path: Path) -> None:
     assert run(tmp_path).error == (
         "There is nowhere to read reports from: hand them over as parameters.reports, or set cortex_url and "
