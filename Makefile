@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 .PHONY: help demo test lint bench clean
 
 help:
-	@echo "make demo    replay the bundled alerts: what came in, what would be blocked, asked, left alone, and why"
+	@echo "make demo    replay the bundled alerts, then the whole story on an embedded TheHive and Cortex"
 	@echo "make test    everything CI runs: set-up, lint, types, tests"
 	@echo "make lint    ruff and mypy only"
 	@echo "make bench   the benchmarks, as ratios to the baselines written beside them"
@@ -27,6 +27,8 @@ demo: $(VENV)/run.stamp
 	@$(BIN)/propolis replay --samples
 	@echo
 	@echo "The same as a page: demo-out/replay.html"
+	@echo
+	@$(BIN)/propolis demo
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -32,6 +32,7 @@ COMMANDS: dict[str, Command] = {
     "lint": Command("playbook_service.commands.lint", "check playbooks: faults, dead clauses, unknown fields"),
     "replay": Command("playbook_service.commands.replay", "run a file of Wazuh alerts through playbooks, in dry run"),
     "serve": Command("playbook_service.commands.serve", "the service: webhooks in, contained attackers out"),
+    "demo": Command("playbook_service.commands.demo", "the lab, the service and a story, from alert to undo"),
     "lab": Command("playbook_service.commands.lab", "an embedded TheHive and Cortex, to try things on"),
     "suppressions": Command("playbook_service.commands.suppressions", "what is suppressed as false positive, and why"),
     "observations": Command("playbook_service.commands.observations", "how would we have done? observe mode scored"),
