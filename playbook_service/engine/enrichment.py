@@ -9,8 +9,9 @@ has passed, go on with step `score:<run>:<round>` `{"run", "round"}`.
 Record `run`: state `running`, `scoring` or `scored`; ref = the case's id (empty for an alert without a case). Body:
 `observable` (id, dataType, data, tags, role, path, message), `alerts` (keys: those that want the verdict), `analyzers`
 (as the playbooks name them), `deadline` (seconds), `began` (wall time; the deadline counts from the first time that
-TheHive answered), `round` (grows when it is run again after a while), `ended` (wall time), `origins` (playbooks with
-the digests that it began with), `playbooks` (digest of the set).
+TheHive answered), `round` (grows when it is run again after a while), `ended` (wall time), `reported` (the names of
+analyzers whose reports hung there before), `origins` (playbooks with the digests that it began with), `playbooks`
+(digest of the set).
 """
 
 from __future__ import annotations
@@ -201,6 +202,7 @@ def _body(known: Known, subject: Subject, whom: Asked, digest: str, number: int)
     return {
         "observable": subject.fields(), "alerts": [known.key], "analyzers": list(whom.analyzers),
         "deadline": whom.deadline, "began": 0.0, "round": number, "ended": 0.0,
+        "reported": sorted(subject.observable.reports),
         "origins": [origin._asdict() for origin in whom.playbooks], "playbooks": digest,
     }  # fmt: skip
 

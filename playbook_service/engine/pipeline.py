@@ -74,7 +74,7 @@ def pipeline(tools: Tools, seams: Seams = Seams()) -> Pipeline:  # noqa: B008 - 
         Arrival(tools, seams.suppressed),
         Casework(tools, placement, deciding),
         Enrichment(tools, analyses, fresh=seams.fresh, watch=seams.watch),
-        Scoring(tools, analyses, seams.options),
+        Scoring(tools, analyses, seams.options, seams.watch),
         deciding,
     )
 

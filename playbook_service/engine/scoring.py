@@ -13,13 +13,14 @@ Record `verdict`, key `<run>:<round>`: ref = the case's id; body `observable`, `
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from playbook_service.engine import enrichment
 from playbook_service.engine.analysis import ASKING, ENDED, MISSING, RUNNING, Analyses, Order, newest
 from playbook_service.engine.deciding import VERDICT
-from playbook_service.engine.step import Done, Later, Outcome
+from playbook_service.engine.enrichment import Watch
+from playbook_service.engine.step import STEPS, Done, Later, Outcome
 from playbook_service.engine.tools import Tools
 from playbook_service.hive.model import Job, Observable, Worker
 from playbook_service.store.contract import Item, Record, Transaction
@@ -29,7 +30,8 @@ from propolis.verdict.reading import read_job
 SCORER = "ConsensusScore"
 _SCORER_PATIENCE = 120.0  # seconds; it reads nothing and asks nobody
 _POLL = 1.0
-_TAXONOMIES_WITHIN = 15.0  # seconds after its end in which a job's taxonomies may still be on their way
+_TAXONOMIES_WITHIN = 5.0  # seconds after its end in which a job's taxonomies may still be on their way
+_REPLACED_WITHIN = 2.0  # the same, where older ones hang there and it cannot be seen whether they are the new ones
 _LARGEST = 256 * 1024  # bytes of reports that are handed over as a job's parameters
 _WORDS = ("malicious", "suspicious", "safe", "unknown")
 _ADVICE = ("act", "ask", "observe")
@@ -50,10 +52,17 @@ class Evidence(NamedTuple):
 class Scoring:
     """The step `score`. `options` are asked for each time: learned reliability and the never-list change."""
 
-    def __init__(self, tools: Tools, analyses: Analyses, options: Callable[[], Options] = Options):
+    def __init__(
+        self,
+        tools: Tools,
+        analyses: Analyses,
+        options: Callable[[], Options] = Options,
+        watch: Watch | None = None,
+    ):
         self._tools = tools
         self._analyses = analyses
         self._options = options
+        self._watch = watch
 
     def step(self, item: Item) -> Outcome:
         """Step `score`."""
@@ -89,14 +98,19 @@ class Scoring:
                 continue
             asked.append(job.definition or job.analyzer_name)
             jobs.append(as_cortex_job(job, seen, told))
-            settled = settled and not self._is_on_its_way(job, seen)
+            noticed = known.updated_at if known is not None else 0.0
+            settled = settled and not self._is_on_its_way(job, seen, noticed, record.body["reported"])
         return Evidence(tuple(jobs), tuple(asked), missing, settled)
 
-    def _is_on_its_way(self, job: Job, seen: Observable | None) -> bool:
-        """TheHive 4 says Success first and hangs the taxonomies on the observable afterwards."""
-        if job.status != "Success" or seen is None or job.analyzer_name in seen.reports:
+    def _is_on_its_way(self, job: Job, seen: Observable | None, noticed: float, before: Sequence[str]) -> bool:
+        """TheHive says Success first and hangs the taxonomies on the observable afterwards. Those that hung there
+        before the run are replaced a little later; counted from when we saw the end, as TheHive 4 does not tell it."""
+        if job.status != "Success" or seen is None:
             return False
-        return self._tools.clock.now() - (job.ended_at or job.started_at) / 1000 < _TAXONOMIES_WITHIN
+        late = self._tools.clock.now() - noticed
+        return late < (_REPLACED_WITHIN if job.analyzer_name in before else _TAXONOMIES_WITHIN) and (
+            job.analyzer_name in before or job.analyzer_name not in seen.reports
+        )
 
     # ConsensusScore -------------------------------------------------------------------------------------------------
 
@@ -113,6 +127,8 @@ class Scoring:
         else:
             job = self._analyses.advance(order, scorer, self._tools.hive.jobs(told["id"]) if job else ())
         if job.state == RUNNING and self._tools.clock.now() - job.body["started"] < _SCORER_PATIENCE:
+            if self._watch is not None and job.body["cortex_job"]:
+                self._watch(job.body["cortex_job"], STEPS, step)
             return Later(_POLL, f"{SCORER} is running")
         if job.state in (ENDED, RUNNING):
             return self._read(record, evidence, options, job.body["job"])

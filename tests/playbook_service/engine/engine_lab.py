@@ -20,7 +20,7 @@ from playbook_service.hive.contract import Hive
 from playbook_service.intake.routes import wazuh_event
 from playbook_service.lab import Lab
 from playbook_service.playbook import SHIPPED, Playbooks, load
-from playbook_service.store.contract import Filter, Item, Record, Transaction
+from playbook_service.store.contract import Filter, Item, Record, Store, Transaction
 from playbook_service.store.memory import MemoryStore
 from propolis.clock import Clock, ManualClock, SystemClock
 from propolis.guardrails import Policy
@@ -103,7 +103,7 @@ class Service:
         self.buried: list[str] = []
         self.restart(MemoryStore(self.clock))
 
-    def restart(self, store: MemoryStore) -> None:
+    def restart(self, store: Store) -> None:
         """A process over this store."""
         self.store = store
         self.journal = Journal(store, self.clock)

@@ -18,6 +18,8 @@ from playbook_service.hive.discovery import connect
 from playbook_service.lab import Lab
 from playbook_service.lab.lab import ORGANISATION
 from playbook_service.playbook import Playbooks
+from playbook_service.store.contract import Filter
+from playbook_service.store.sqlite import SqliteStore
 from propolis.clock import ManualClock, SystemClock
 from propolis.http import session
 
@@ -152,3 +154,37 @@ def test_answers_that_get_lost_again_and_again_make_nothing_twice(
     assert len(set(definitions)) == len(definitions)
     assert service.record(lease.KIND).state == lease.ACTIVE
     assert len(service.hive.actions("case_artifact", address.id)) == 1
+
+
+def test_several_threads_over_one_database_make_one_case_and_one_containment(
+    lab: Lab, alert: dict[str, Any], tmp_path: Path
+) -> None:
+    clock = SystemClock()
+    service = Service(connect(lab.thehive_url, lab.keys.service, organisation=ORGANISATION), clock=clock)
+    service.restart(SqliteStore(tmp_path / "propolis.db", clock))
+    at(service, "enforce")
+    service.receive(*({**alert, "id": f"{alert['id']}-{number}"} for number in range(12)))
+    service.loop.start(6)
+    end = clock.monotonic() + 60
+    while _on_their_way(service) and clock.monotonic() < end:
+        clock.sleep(0.1)
+    service.loop.stop()
+    assert service.buried == []
+    states = {(record.state, record.ref) for record in service.records(arrival.KIND)}
+    assert len(states) == 1, "all in one case"
+    case_id = service.records(arrival.KIND)[0].ref
+    titles = [task.title for task in service.hive.tasks(case_id)]
+    assert len(set(titles)) == len(titles)
+    address = next(one for one in service.hive.observables(case_id) if one.data == ATTACKER)
+    definitions = [job.definition for job in service.hive.jobs(address.id)]
+    assert len(set(definitions)) == len(definitions) == 5
+    assert len(service.hive.actions("case_artifact", address.id)) == 1
+    assert service.record(ruling.KIND).state == ruling.ACT
+    assert service.journal.verify() == []
+
+
+def _on_their_way(service: Service) -> bool:
+    """Is there anything to do but to wait for the lease's end?"""
+    with service.store.transaction() as work:
+        waiting = sum(work.backlog(queue).waiting + work.backlog(queue).claimed for queue in ("inbox", "step"))
+        return not work.find(lease.KIND, Filter(state=lease.ACTIVE)) or waiting > 1

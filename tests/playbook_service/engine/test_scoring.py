@@ -190,11 +190,35 @@ def test_too_many_reports_to_hand_over_are_weighed_here(service: Service, hive: 
 
 
 def test_taxonomies_that_come_after_the_job_are_waited_for(service: Service, hive: CaseHive) -> None:
-    finish, late = hive._finish, {"until": hive.clock.now() + 9}
+    finish, late = hive._finish, {"until": hive.clock.now() + 5}
     hive._finish = lambda: finish() if hive.clock.now() > late["until"] else None  # type: ignore[method-assign]
     verdict = scored(service)
     assert verdict.body["full"]["malicious"] == 4
     assert verdict.body["at"] > late["until"]
+
+
+def test_taxonomies_of_an_earlier_run_are_not_taken_for_the_new_ones(service: Service, hive: CaseHive) -> None:
+    scored(service)
+    finish = hive._finish
+    hive.clock.advance(4000)  # type: ignore[attr-defined]
+    hive.answers = {name: {"level": "safe"} for name in MALICIOUS}
+    began: list[float] = []
+
+    def replace() -> None:
+        """As TheHive does: the old ones hang there until a moment after the jobs have ended."""
+        if hive.ran().count(ABUSE) == 2 and all(
+            hive.clock.now() > ends + 0.5 for _, _, ends in hive.done_jobs.values()
+        ):
+            began.append(hive.clock.now())
+            if len(began) == 1:
+                hive.things = {key: (home, one._replace(reports={})) for key, (home, one) in hive.things.items()}
+            finish()
+
+    hive._finish = replace  # type: ignore[method-assign]
+    service.receive({**sample("1794881684.25339"), "id": "another"})
+    service.run(60, step=0.5)
+    newest = max(service.records(VERDICT), key=lambda record: record.body["at"])
+    assert (newest.body["full"]["malicious"], newest.body["full"]["verdict"]) == (0, "safe")
 
 
 def test_a_success_that_never_gets_a_taxonomy_says_nothing(service: Service, hive: CaseHive) -> None:
