@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 
 from playbook_service.cli import DONE
+from playbook_service.commands.opened import Opened, add_config, opened, print_json, print_table
 from playbook_service.feedback import observation
 from playbook_service.feedback.label import Judgements, lines
 from playbook_service.feedback.observation import NEEDED, Observation, Score
-from playbook_service.feedback.opening import opened, show_json, show_table
-from propolis.clock import Clock, SystemClock
 
 _HEADS = ("playbook", "would", "right", "wrong", "unknown", "precision", "at least", "advice")
 
@@ -17,18 +16,24 @@ _HEADS = ("playbook", "would", "right", "wrong", "unknown", "precision", "at lea
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which playbook, and the form of the answer."""
     parser.add_argument("--playbook", metavar="NAME", help="only this one, with each of its observations")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_config(parser)
 
 
-def run(arguments: argparse.Namespace, clock: Clock | None = None) -> int:
-    """0. Raises ConfigurationError without a store."""
-    with opened(clock or SystemClock()) as store, store.transaction() as work:
+def run(arguments: argparse.Namespace) -> int:
+    """0. Raises ConfigurationError without a data folder."""
+    with opened(arguments.config) as data:
+        return perform(arguments, data)
+
+
+def perform(arguments: argparse.Namespace, data: Opened) -> int:
+    """0."""
+    with data.store.transaction() as work:
         found = observation.all_observations(work, Judgements(lines(work)))
     wanted = [entry for entry in found if arguments.playbook in (None, entry.held.playbook)]
     scored = observation.scores(wanted)
     if arguments.format == "json":
         listed = [_plain(entry) for entry in wanted] if arguments.playbook else None
-        show_json({"scores": [_numbers(score) for score in scored], "needed": NEEDED, "observations": listed})
+        print_json({"scores": [_numbers(score) for score in scored], "needed": NEEDED, "observations": listed})
     else:
         _print(scored, wanted if arguments.playbook else [])
     return DONE
@@ -50,9 +55,9 @@ def _print(scored: list[Score], each: list[Observation]) -> None:
         return
     if each:
         heads = ("case", "result", "closed as", "would have", "target")
-        show_table(heads, [_each_row(entry) for entry in each])
+        print_table(heads, [_each_row(entry) for entry in each], "")
         print()
-    show_table(_HEADS, [_row(score) for score in scored])
+    print_table(_HEADS, [_row(score) for score in scored], "")
     print("right, wrong and unknown count cases; `at least` is the lower end of Wilson's 95 % interval.")
 
 

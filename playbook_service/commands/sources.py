@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from playbook_service.audit.journal import Journal
 from playbook_service.cli import DONE
+from playbook_service.commands.opened import Opened, add_config, opened, operator, print_json, print_table, safe
 from playbook_service.feedback import drift, learning
 from playbook_service.feedback.label import Judgements, lines
 from playbook_service.feedback.learning import Learned, Lesson, Reason
-from playbook_service.feedback.opening import day, opened, operator, show_json, show_table
-from playbook_service.replay.table import plain
 from playbook_service.replay.words import count
-from playbook_service.store.contract import Store
-from propolis.clock import Clock, SystemClock
+from propolis.clock import utc_text
 from propolis.errors import ConfigurationError
 from propolis.verdict.calibration import ENOUGH
 from propolis.verdict.reliability import reliability
@@ -29,33 +26,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name", nargs="?", metavar="NAME", help="a source; learned: show every label behind what is known of it"
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_config(parser)
 
 
-def run(arguments: argparse.Namespace, clock: Clock | None = None) -> int:
-    """0. Raises ConfigurationError without a store or a name that is needed, InputError for a source unknown here."""
-    clock = clock or SystemClock()
+def run(arguments: argparse.Namespace) -> int:
+    """0. Raises ConfigurationError without a data folder, and what `perform` raises."""
+    with opened(arguments.config) as data:
+        return perform(arguments, data)
+
+
+def perform(arguments: argparse.Namespace, data: Opened) -> int:
+    """0. Raises ConfigurationError where a name is needed, InputError for a source nothing was learned of."""
     if arguments.action == "reset" and not arguments.name:
         raise ConfigurationError("name the source: propolis sources reset NAME.")
-    with opened(clock) as store:
-        _ACTIONS[arguments.action](arguments, store, clock)
+    _ACTIONS[arguments.action](arguments, data)
     return DONE
 
 
-def _learned(arguments: argparse.Namespace, store: Store, clock: Clock) -> None:
-    now = clock.now()
-    with store.transaction() as work:
+def _learned(arguments: argparse.Namespace, data: Opened) -> None:
+    now = data.clock.now()
+    with data.store.transaction() as work:
         judgements = Judgements(lines(work))
     if arguments.name:
         _show_reasons(arguments, learning.reasons(judgements, arguments.name, now))
         return
     lesson = learning.learn(judgements, now)
     if arguments.format == "json":
-        show_json(learning.plain(lesson))
+        print_json(learning.plain(lesson))
         return
     if lesson.sources:
         heads = ("source", "grade", "labels", "malicious", "harmless", "weights of malicious/suspicious/safe/none")
-        show_table(heads, [_row(entry) for _, entry in sorted(lesson.sources.items())])
+        print_table(heads, [_row(entry) for _, entry in sorted(lesson.sources.items())], "")
     for sentence in summary(lesson):
         print(sentence)
 
@@ -85,44 +86,41 @@ def summary(lesson: Lesson) -> list[str]:
 
 def _show_reasons(arguments: argparse.Namespace, found: list[Reason]) -> None:
     if arguments.format == "json":
-        show_json([reason._asdict() for reason in found])
+        print_json([reason._asdict() for reason in found])
         return
     if found:
         heads = ("closed", "case", "as", "by", "it said", "of", "which was", "counts")
-        show_table(heads, [_reason_row(reason) for reason in found])
-    print(plain(f"{count(len(found), 'label')} behind what is known of {arguments.name}."))
+        print_table(heads, [_reason_row(reason) for reason in found], "")
+    print(safe(f"{count(len(found), 'label')} behind what is known of {arguments.name}."))
 
 
 def _reason_row(reason: Reason) -> tuple[str, ...]:
     was = "malicious" if reason.malicious else "harmless"
-    about = f"{reason.data_type} {reason.data}"
-    return (
-        day(reason.at), str(reason.case), reason.closed_as, reason.by, reason.word, about, was, f"{reason.left:.2f}"
-    )  # fmt: skip
+    closing = (utc_text(reason.at), str(reason.case), reason.closed_as, reason.by)
+    return (*closing, reason.word, f"{reason.data_type} {reason.data}", was, f"{reason.left:.2f}")
 
 
-def _reset(arguments: argparse.Namespace, store: Store, clock: Clock) -> None:
-    with store.transaction() as work:
-        learning.reset(work, Journal(store, clock), arguments.name, operator(), clock.now())
+def _reset(arguments: argparse.Namespace, data: Opened) -> None:
+    with data.store.transaction() as work:
+        learning.reset(work, data.journal, arguments.name, operator(), data.clock.now())
     if arguments.format == "json":
-        show_json({"reset": arguments.name})
+        print_json({"reset": arguments.name})
         return
-    print(plain(f"Reset: {arguments.name} is weighed by its grade alone again."))
+    print(safe(f"Reset: {arguments.name} is weighed by its grade alone again."))
 
 
-def _drift(arguments: argparse.Namespace, store: Store, clock: Clock) -> None:
-    with store.transaction() as work:
+def _drift(arguments: argparse.Namespace, data: Opened) -> None:
+    with data.store.transaction() as work:
         found = drift.pairs(drift.spoken(work), shipped())
     if arguments.format == "json":
-        show_json([{**pair._asdict(), "inside": pair.inside, "suggestion": pair.suggestion} for pair in found])
+        print_json([{**pair._asdict(), "inside": pair.inside, "suggestion": pair.suggestion} for pair in found])
         return
     if found:
-        show_table(
-            ("sources", "families", "both answered", "both positive", "phi"), [_pair_row(pair) for pair in found]
-        )
+        heads = ("sources", "families", "both answered", "both positive", "phi")
+        print_table(heads, [_pair_row(pair) for pair in found], "")
     for pair in found:
         if pair.suggestion:
-            print(plain(f"{pair.suggestion}."))
+            print(safe(f"{pair.suggestion}."))
     print(f"{count(len(found), 'pair')} with at least {drift.JOINT_HITS} joint hits; nothing is moved by itself.")
 
 

@@ -29,7 +29,7 @@ from playbook_service.store.contract import Transaction
 from propolis.alert import Alert
 from propolis.verdict import Sources
 
-_MINUTE, _DAY = 60.0, 86_400.0
+_DAY = 86_400.0
 
 
 class Feedback(NamedTuple):
@@ -46,14 +46,13 @@ class Feedback(NamedTuple):
         found["aftercare"] = patient(found["aftercare"])
         return {
             **found,
-            "sample": timer.every(_MINUTE, self.reviews.sample),
             "drift": timer.every(WEEK, self.watch.look),
             "suppressions": timer.every(_DAY, self.forget),
         }
 
     def begin(self, work: Transaction) -> None:
         """Start the timers; harmless where they run."""
-        for name in ("sample", "drift", "suppressions"):
+        for name in ("drift", "suppressions"):
             timer.begin(work, name)
 
     def forget(self) -> None:

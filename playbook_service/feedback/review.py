@@ -3,17 +3,14 @@
 Without it only what was asked about or contained would ever be labelled, and sources would be judged by that alone.
 The sample is drawn by the decision's digest: the same decision is always in it, or never.
 
-Decisions are found by their lines in the audit chain. Step `review:<decision>` `{"decision"}`. Record `review`, key =
-the decision's, ref = the case: state `asked`; body `task`, `data_type`, `data`. Record `sampled`, key `audit`: body
-`after`, the number of the line up to which was looked.
+Step `review:<decision>` `{"decision"}`. Record `review`, key = the decision's, ref = the case: state `asked`; body
+`task`, `data_type`, `data`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from playbook_service.audit import journal
 from playbook_service.engine import ruling
 from playbook_service.engine.markdown import code, plain
 from playbook_service.engine.step import Done, Handler, Outcome, follow
@@ -24,12 +21,11 @@ from playbook_service.hive.contract import Hive
 from playbook_service.hive.model import TaskDraft
 from playbook_service.store.contract import Filter, Item, Record, Transaction
 
-KIND, SAMPLED, MARK = "review", "sampled", "audit"
+KIND = "review"
 ASKED = "asked"
 SHARE = 0.02
 GROUP = "Post-incident activity"
 _DRAWN_FROM = 16**8
-_BATCH = 500
 
 
 def drawn(digest: str, share: float = SHARE) -> bool:
@@ -38,7 +34,8 @@ def drawn(digest: str, share: float = SHARE) -> bool:
 
 
 def considered(work: Transaction, record: Record) -> bool:
-    """Where a decision leaves a target alone and the sample falls on it, it is reviewed; harmless when repeated."""
+    """A decision was recorded (kind `decision`): where it leaves a target alone and the sample falls on it, it is
+    reviewed. Part of the transaction that records it; harmless when repeated."""
     decision = record.body["decision"]
     if record.state != ruling.OBSERVE or not record.ref or not decision["target"] or not drawn(decision["digest"]):
         return False
@@ -46,7 +43,7 @@ def considered(work: Transaction, record: Record) -> bool:
 
 
 class Reviews:
-    """The look at what was decided, and the step `review`."""
+    """The step `review`."""
 
     def __init__(self, tools: Tools):
         self._tools = tools
@@ -54,24 +51,6 @@ class Reviews:
     def handlers(self) -> dict[str, Handler]:
         """The word of the step, for the loop."""
         return {"review": self.step}
-
-    def sample(self) -> None:
-        """Look at what was decided since the last time. Raises Conflict where another node looks too."""
-        while self._look() == _BATCH:
-            continue
-
-    def _look(self) -> int:
-        with self._tools.store.transaction() as work:
-            mark = work.get(SAMPLED, MARK)
-            entries = work.read(journal.LOG, after=mark.body["after"] if mark else 0, limit=_BATCH)
-            for entry in entries:
-                record = work.get(ruling.KIND, str(entry.body["decision"])) if _is_left_alone(entry.body) else None
-                if record is not None:
-                    considered(work, record)
-            if entries:
-                version = mark.version if mark else 0
-                work.save(SAMPLED, MARK, {"after": entries[-1].number}, version=version, state="seen")
-        return len(entries)
 
     def step(self, item: Item) -> Outcome:
         """Put the task into the case, once."""
@@ -94,10 +73,6 @@ class Reviews:
                 )
 
         return Done(commit)
-
-
-def _is_left_alone(line: Mapping[str, Any]) -> bool:
-    return line.get("action") == "decision" and line.get("result") == ruling.OBSERVE and bool(line.get("decision"))
 
 
 def draft_of(record: Record) -> TaskDraft:

@@ -20,6 +20,7 @@ from playbook_service.feedback.closure import noticed
 from playbook_service.feedback.label import Judgements, lines
 from playbook_service.feedback.learning import Learner
 from playbook_service.feedback.register import Suppressor
+from playbook_service.feedback.review import considered
 from playbook_service.hive import connect
 from playbook_service.intake.routes import wazuh_event
 from playbook_service.lab import Lab
@@ -70,7 +71,7 @@ class Node:
             lambda: "observe", SERVICE,
         )  # fmt: skip
         learner = Learner(self.store, self.clock)
-        seams = Seams(suppressed=Suppressor(self.store, self.clock), options=learner.options)
+        seams = Seams(suppressed=Suppressor(self.store, self.clock), options=learner.options, considered=considered)
         self.engine = pipeline(tools, seams)
         self.feedback = assemble(tools, self.engine.deciding)
         handlers = {**self.engine.handlers(), **self.feedback.handlers(), "tell": self.skip, "notify": self.skip}
