@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from playbook_service.lab import Lab
-from playbook_service.lab.fileclock import FileClock
+from playbook_service.lab.sharedclock import SharedClock
 from propolis.errors import ConfigurationError
 
 
@@ -66,7 +66,7 @@ def _lab(arguments: argparse.Namespace) -> Lab:
     return Lab(
         arguments.version, thehive=arguments.thehive, cortex=arguments.cortex, analyzers=analyzers,
         responders=responders, reports=reports, answer_delay=arguments.answer_delay,
-        clock=FileClock(arguments.clock) if arguments.clock else None,
+        clock=SharedClock(arguments.clock) if arguments.clock else None,
     )  # fmt: skip
 
 

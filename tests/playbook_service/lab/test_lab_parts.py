@@ -11,13 +11,13 @@ import pytest
 
 from playbook_service.lab.agenda import Agenda
 from playbook_service.lab.exchange import ApiError
-from playbook_service.lab.fileclock import FileClock
 from playbook_service.lab.filter import MISSING, matches, reader
 from playbook_service.lab.hive.entity import Entity
 from playbook_service.lab.hive.store import Store
 from playbook_service.lab.multipart import read_parts
 from playbook_service.lab.route import Route, Router
 from playbook_service.lab.scripted import Script
+from playbook_service.lab.sharedclock import SharedClock
 from propolis.clock import ManualClock
 from propolis.errors import InputError
 
@@ -170,7 +170,7 @@ def test_a_body_that_is_no_form_has_no_parts():
 
 def test_a_clock_in_a_file_is_the_same_for_everybody(tmp_path: Path):
     path = tmp_path / "clock.json"
-    one, other = FileClock(path, now=1000.0), FileClock(path)
+    one, other = SharedClock(path, now=1000.0), SharedClock(path)
     assert (one.now(), other.now(), other.monotonic()) == (1000.0, 1000.0, 0.0)
     other.advance(30)
     other.jump(-500)
@@ -190,11 +190,11 @@ def test_a_clock_in_a_file_is_the_same_for_everybody(tmp_path: Path):
 
 
 def test_a_lab_lives_by_the_clock_it_is_given(tmp_path: Path, make_lab: Any, rest: Any, alert: dict[str, Any]):
-    clock = FileClock(tmp_path / "clock.json", now=1767261600.0)
+    clock = SharedClock(tmp_path / "clock.json", now=1767261600.0)
     lab = make_lab(5, clock=clock)
     wazuh = rest(lab, "wazuh")
     assert wazuh.post("api/v1/alert", alert)["_createdAt"] == 1767261600000
-    FileClock(tmp_path / "clock.json").advance(60)
+    SharedClock(tmp_path / "clock.json").advance(60)
     assert wazuh.post("api/v1/alert", {**alert, "sourceRef": "2"})["_createdAt"] == 1767261660000
 
 

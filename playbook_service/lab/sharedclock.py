@@ -17,7 +17,7 @@ _LOOK = 0.005  # seconds of real time between looks at the file while somebody s
 _START = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 
 
-class FileClock(Clock):
+class SharedClock(Clock):
     """Reads `{"now": ..., "monotonic": ...}` (seconds) from a file; made there where it does not exist yet."""
 
     def __init__(self, path: Path, now: float = _START):
