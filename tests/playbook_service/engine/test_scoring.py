@@ -207,7 +207,7 @@ def test_taxonomies_of_an_earlier_run_are_not_taken_for_the_new_ones(service: Se
     def replace() -> None:
         """As TheHive does: the old ones hang there until a moment after the jobs have ended."""
         if hive.ran().count(ABUSE) == 2 and all(
-            hive.clock.now() > ends + 0.5 for _, _, ends in hive.done_jobs.values()
+            hive.clock.now() > ends + 1.5 for _, _, ends in hive.done_jobs.values()
         ):
             began.append(hive.clock.now())
             if len(began) == 1:
