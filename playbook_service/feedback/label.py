@@ -60,7 +60,7 @@ class Held(NamedTuple):
 
 class Closing(NamedTuple):
     """How a case was closed, by whom, and what that teaches. `at` in seconds; `judgement` is TruePositive,
-    FalsePositive or empty."""
+    FalsePositive or empty; it is empty wherever no analyst is known to have closed it."""
 
     case_id: str
     number: int
@@ -129,8 +129,8 @@ class Judgements:
         return sorted(found, key=lambda taught: (taught.closing.at, taught.number))
 
     def judged(self) -> tuple[int, int]:
-        """How many cases with labels stand closed as true and as false positive by an analyst."""
-        words = [closing.judgement for _, closing in self.closings.values() if closing.by and closing.labels]
+        """How many cases with labels stand closed as true and as false positive."""
+        words = [closing.judgement for _, closing in self.closings.values() if closing.labels]
         return words.count(TRUE), words.count(FALSE)
 
 

@@ -140,11 +140,9 @@ def _matters(
 
 def _why(record: Record, asked: set[str]) -> str:
     """What a decision made of its observable; empty where it made nothing of it."""
-    outcome = str(record.body["outcome"])
     if record.state in _DONE:
         return "asked" if record.key in asked or record.state in (ruling.ASK, ruling.CHOOSE) else "contained"
-    held = record.state in (ruling.OBSERVE, ruling.HELD)
-    return _WOULD.get(outcome, "") if held else ""
+    return _WOULD.get(str(record.body["outcome"]), "")
 
 
 def _subject(dossier: Dossier, record: Record) -> Key | None:

@@ -99,7 +99,7 @@ def still_needed(right: int, wrong: int) -> int:
 
 def observed(closing: Closing) -> list[Observation]:
     """What was held back in a closed case, judged by an analyst's closing."""
-    result = _VERDICT.get(closing.judgement, UNKNOWN) if closing.by else UNKNOWN
+    result = _VERDICT.get(closing.judgement, UNKNOWN)
     return [Observation(held, closing.case_id, closing.number, result, closing.resolution) for held in closing.held]
 
 

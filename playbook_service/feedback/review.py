@@ -66,11 +66,8 @@ class Reviews:
         body = {"task": task.id, "data_type": target["data_type"], "data": target["data"]}
 
         def commit(work: Transaction) -> None:
-            if work.get(KIND, record.key) is None:
-                work.save(KIND, record.key, body, version=0, state=ASKED, ref=case.id)
-                self._tools.journal.write(
-                    work, "review asked", case=case.id, target=target["data"], decision=record.key
-                )
+            work.save(KIND, record.key, body, version=0, state=ASKED, ref=case.id)
+            self._tools.journal.write(work, "review asked", case=case.id, target=target["data"], decision=record.key)
 
         return Done(commit)
 

@@ -22,7 +22,8 @@ def closing(number: int, judgement: str = "TruePositive", *, by: str = ANNA, hel
         Held(f"P{number}-{n}", "malicious-ip", "f" * 64, outcome, "respond FirewallBlock", f"203.0.113.{n}")
         for n in range(held)
     )
-    return Closing(f"~{number}", number, judgement, judgement if by else "", 0.0, by, (), (), rows)
+    said = judgement if by else ""
+    return Closing(f"~{number}", number, judgement, said, 0.0, by, (), (), rows)
 
 
 def score(*closings: Closing) -> observation.Score:
