@@ -30,7 +30,9 @@ class Agenda:
         self.failures: list[BaseException] = []
         self._name = name
         self._clock = clock
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)  # the crew waits here for work
+        self._ended = threading.Condition(lock)  # onlookers wait here, so that they never take a wake-up from the crew
         self._items: list[_Item] = []
         self._order = itertools.count()
         self._running = 0
@@ -84,8 +86,8 @@ class Agenda:
         while not condition():
             if real.monotonic() >= deadline:
                 return False
-            with self._changed:
-                self._changed.wait(_LOOK_AGAIN)
+            with self._ended:
+                self._ended.wait(_LOOK_AGAIN)
         return True
 
     def _work(self) -> None:
@@ -114,7 +116,7 @@ class Agenda:
     def _done(self, item: _Item) -> None:
         with self._changed:
             self._running -= item.counts
-            self._changed.notify_all()
+            self._ended.notify_all()
 
 
 def settle(agendas: Iterable[Agenda], awakening: Callable[[], bool], *, timeout: float, future: bool) -> None:

@@ -211,3 +211,17 @@ def test_a_full_server_can_be_stopped(make_lab: Any):
         for one in crowd:
             one.close()
     lab.start_thehive()
+
+
+def test_onlookers_take_no_work_from_the_crew():
+    """Somebody who waits for quiet must not swallow the wake-up meant for the only worker."""
+    agenda = Agenda("test", ManualClock(), 1)
+    agenda.start()
+    done: list[int] = []
+    for number in range(300):
+        onlooker = threading.Thread(target=lambda: agenda.wait(lambda number=number: len(done) > number, 5))
+        onlooker.start()
+        agenda.add(lambda number=number: done.append(number))
+        onlooker.join(5)
+        assert len(done) == number + 1
+    agenda.stop()
