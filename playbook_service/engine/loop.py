@@ -128,7 +128,7 @@ class Loop:
         except Give as error:
             self._set_aside(item, str(error))
         except HttpError as error:
-            self._again(item, str(error), None)
+            self._once_more(item, str(error))
         except Exception as error:
             self._failed(item, error)
 
@@ -149,26 +149,30 @@ class Loop:
                 outcome.commit(work)
             reached("step.settling")
 
-    def _again(self, item: Item, why: str, seconds: float | None, commit: Commit | None = None) -> None:
-        pause = self._pause(item.attempts) if seconds is None else seconds
+    def _again(self, item: Item, why: str, seconds: float, commit: Commit | None = None) -> None:
         with self._store.transaction() as work:
-            work.later(item, self._clock.now() + pause, why)
+            work.later(item, self._clock.now() + seconds, why)
             if commit is not None:
                 commit(work)
 
-    def _pause(self, attempts: int) -> float:
-        """Grows with the tries, with a random part so that many steps do not come back at one moment."""
-        grown: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(attempts - 1, 20))
+    def _once_more(self, item: Item, why: str) -> None:
+        """It failed: how often in a row decides the pause. A step that waited a thousand times has not failed once."""
+        with self._store.transaction() as work:
+            work.later(item, self._clock.now() + self._pause(item.failures), why, failed=True)
+
+    def _pause(self, failures: int) -> float:
+        """Grows with the failures, with a random part so that many steps do not come back at one moment."""
+        grown: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures, 20))
         return grown * (0.5 + self._jitter() / 2)
 
     def _failed(self, item: Item, error: Exception) -> None:
         sentence = str(error) if isinstance(error, PropolisError) else f"{type(error).__name__}: {error}"
-        if item.attempts >= self._pace.tries:
-            self._set_aside(item, f"{sentence} (given up after {item.attempts} tries)")
+        if item.failures + 1 >= self._pace.tries:
+            self._set_aside(item, f"{sentence} (given up after {item.failures + 1} tries)")
             return
         if not isinstance(error, PropolisError):
             _LOG.exception("%s %s failed", item.queue, item.key)
-        self._again(item, sentence, None)
+        self._once_more(item, sentence)
 
     def _set_aside(self, item: Item, sentence: str) -> None:
         _LOG.error("%s %s was set aside: %s", item.queue, item.key, sentence)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from playbook_service.engine.step import Handler, Later, Outcome, follow
+from playbook_service.engine.step import Handler, Later, Outcome, follow, wake
 from playbook_service.store.contract import Item, Transaction
 
 
@@ -19,5 +19,6 @@ def every(seconds: float, act: Callable[[], None]) -> Handler:
 
 
 def begin(work: Transaction, name: str) -> None:
-    """Start a timer; harmless where it runs already."""
-    follow(work, name, "timer")
+    """Start a timer; harmless where it runs already. One that was set aside runs again."""
+    if not follow(work, name, "timer"):
+        wake(work, name, "timer")

@@ -37,6 +37,8 @@ class Item(NamedTuple):
     owner: str = ""
     error: str = ""
     """What went wrong the last time."""
+    failures: int = 0
+    """How often in a row it was given back as failed."""
 
 
 class Record(NamedTuple):
@@ -114,8 +116,10 @@ class Transaction(ABC):
         """Acknowledge claimed work. Raises LostClaim where the claim is no longer the caller's."""
 
     @abstractmethod
-    def later(self, item: Item, due: float, error: str = "") -> None:
-        """Give claimed work back, not to be claimed before `due`. Raises LostClaim as `done` does."""
+    def later(self, item: Item, due: float, error: str = "", *, failed: bool = False) -> None:
+        """Give claimed work back, not to be claimed before `due`. Raises LostClaim as `done` does.
+
+        `failed` adds to its failures; work that only waits has none any more."""
 
     @abstractmethod
     def bury(self, item: Item, error: str) -> None:
@@ -123,7 +127,7 @@ class Transaction(ABC):
 
     @abstractmethod
     def revive(self, queue: str, key: str) -> bool:
-        """Make buried or waiting work due now; False where there is none."""
+        """Make buried or waiting work due now; False where there is none. What was buried begins its failures anew."""
 
     @abstractmethod
     def backlog(self, queue: str) -> Backlog:

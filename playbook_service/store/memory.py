@@ -106,10 +106,11 @@ class _MemoryTransaction(Transaction):
         row = self._held(item)
         row.state, row.ended_at = DONE, self._now
 
-    def later(self, item: Item, due: float, error: str = "") -> None:
+    def later(self, item: Item, due: float, error: str = "", *, failed: bool = False) -> None:
         row = self._held(item)
         row.state = WAITING
-        row.item = row.item._replace(due=due, error=error, owner="")
+        failures = row.item.failures + 1 if failed else 0
+        row.item = row.item._replace(due=due, error=error, owner="", failures=failures)
 
     def bury(self, item: Item, error: str) -> None:
         row = self._held(item)
@@ -121,8 +122,8 @@ class _MemoryTransaction(Transaction):
         if row is None or row.state not in (WAITING, DEAD):
             return False
         self._keep(row)
-        row.state = WAITING
-        row.item = row.item._replace(due=self._now)
+        was, row.state = row.state, WAITING
+        row.item = row.item._replace(due=self._now, failures=0 if was == DEAD else row.item.failures)
         return True
 
     def backlog(self, queue: str) -> Backlog:

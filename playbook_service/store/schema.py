@@ -17,6 +17,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             due real not null,
             put_at real not null,
             attempts integer not null default 0,
+            failures integer not null default 0,
             owner text not null default '',
             lease_until real,
             ended_at real,

@@ -33,7 +33,7 @@ from propolis.clock import Clock
 
 _BUSY_SECONDS = 10.0
 _LOOSE_PAGES = 2_500  # about 10 MB: less is not worth a rewrite of the file
-_ITEM = "id, queue, key, body, attempts, due, put_at, owner, error"
+_ITEM = "id, queue, key, body, attempts, due, put_at, owner, error, failures"
 _RECORD = "kind, key, body, version, state, ref, due, updated_at"
 
 
@@ -175,8 +175,9 @@ class _SqliteTransaction(Transaction):
     def done(self, item: Item) -> None:
         self._end(item, "state = 'done', ended_at = ?", self._now)
 
-    def later(self, item: Item, due: float, error: str = "") -> None:
-        self._end(item, "state = 'waiting', owner = '', due = ?, error = ?", due, error)
+    def later(self, item: Item, due: float, error: str = "", *, failed: bool = False) -> None:
+        failures = "failures + 1" if failed else "0"
+        self._end(item, f"state = 'waiting', owner = '', due = ?, error = ?, failures = {failures}", due, error)
 
     def bury(self, item: Item, error: str) -> None:
         self._end(item, "state = 'dead', owner = '', ended_at = ?, error = ?", self._now, error)
@@ -194,7 +195,7 @@ class _SqliteTransaction(Transaction):
 
     def revive(self, queue: str, key: str) -> bool:
         changed = self._run(
-            "update work set state = 'waiting', due = ?, ended_at = null "
+            "update work set failures = iif(state = 'dead', 0, failures), state = 'waiting', due = ?, ended_at = null "
             "where queue = ? and key = ? and state in ('waiting', 'dead')",
             self._now,
             queue,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from playbook_service.engine import timer
 from playbook_service.engine.loop import Loop, Pace
 from playbook_service.engine.step import STEPS, Done, Give, Later, Outcome, follow, wake
 from playbook_service.store.contract import Item, Transaction
@@ -138,6 +139,45 @@ def test_a_step_that_keeps_failing_for_reasons_of_its_own_is_set_aside_after_its
         clock.advance(400)
     (entry,) = logged(store, "buried")
     assert entry["why"] == "The alert has no rule. (given up after 3 tries)"
+
+
+def test_waiting_is_no_failure_however_often_it_was_looked_at(store: MemoryStore, clock: ManualClock):
+    looks: list[float] = []
+
+    def poll(item: Item) -> Outcome:
+        looks.append(clock.now())
+        if len(looks) == 50:
+            raise InputError("This once, the answer made no sense.")
+        return Later(1.0, "not yet")
+
+    loop = loop_over(store, clock, {"poll": poll}, tries=3)
+    put(store, "poll", "a")
+    for _ in range(60):
+        loop.run_due()
+        clock.advance(2)
+    assert logged(store, "buried") == []
+    assert len(looks) > 55, "one failure after many looks costs one short pause"
+
+
+def test_a_timer_that_was_set_aside_runs_again_after_a_start(store: MemoryStore, clock: ManualClock):
+    ran: list[float] = []
+
+    def act() -> None:
+        ran.append(clock.now())
+        if len(ran) <= 2:
+            raise OSError("The disk is full.")
+
+    loop = loop_over(store, clock, {"tick": timer.every(5.0, act)}, tries=2)
+    with store.transaction() as work:
+        timer.begin(work, "tick")
+    for _ in range(5):
+        loop.run_due()
+        clock.advance(400)
+    assert len(ran) == 2
+    with store.transaction() as work:
+        timer.begin(work, "tick")
+    loop.run_due()
+    assert len(ran) == 3
 
 
 def test_a_step_that_waits_is_woken_by_a_hook(store: MemoryStore, clock: ManualClock):

@@ -92,6 +92,31 @@ def test_work_given_back_waits_for_its_time_and_remembers_why(store: Store, cloc
     assert (again.attempts, again.error) == (2, "TheHive is down")
 
 
+def test_failures_are_counted_in_a_row_and_not_by_how_often_work_was_claimed(store: Store, clock: ManualClock):
+    put(store, "event-1")
+    counted = []
+    for failed in (False, True, True, False, True):
+        (item,) = claim(store)
+        counted.append(item.failures)
+        with store.transaction() as work:
+            work.later(item, clock.now(), "why", failed=failed)
+    assert counted == [0, 0, 1, 2, 0]
+
+
+def test_waking_keeps_the_failures_and_reviving_what_was_buried_forgets_them(store: Store, clock: ManualClock):
+    put(store, "event-1")
+    (item,) = claim(store)
+    with store.transaction() as work:
+        work.later(item, clock.now() + 60, "why", failed=True)
+        work.revive("inbox", "event-1")
+    (woken,) = claim(store)
+    with store.transaction() as work:
+        work.bury(woken, "why")
+        work.revive("inbox", "event-1")
+    (revived,) = claim(store)
+    assert (woken.failures, revived.failures) == (1, 0)
+
+
 def test_buried_work_is_shown_to_a_person_and_can_be_revived(store: Store):
     put(store, "event-1")
     (item,) = claim(store)
