@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+"""Kill the service again and again, then see whether it kept its promises.
+
+    python tests/crash/harness.py [--kills 300] [--seed 1] [--version 4|5] [--points]
+
+The lab runs in this process, the service in a child that is killed with SIGKILL: at the named points of
+`playbook_service.engine.crashpoint` (`--points`: each once), and at random moments while alerts come in, analysts
+answer and TheHive misbehaves. All lives share one store. At the end the service is left alone until nothing is under
+way, and everything is counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run from a clone, without installing it
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from world import CLOCK, World  # noqa: E402
+
+from playbook_service.audit.journal import AuditFiles, Journal, read_lines  # noqa: E402
+from playbook_service.engine.crashpoint import POINTS, VARIABLE  # noqa: E402
+from playbook_service.store.contract import Filter  # noqa: E402
+from playbook_service.store.sqlite import SqliteStore  # noqa: E402
+
+CHILD = Path(__file__).with_name("child.py")
+_UNDER_WAY = (
+    "select queue, key, state, attempts, error from work where state in ('waiting', 'claimed') "
+    "and key not like 'reconcile:%' and key not like '%:timer'"
+)
+
+
+class Life:
+    """One life of the service. `crash_at` is a named point, with a count behind a colon where it is not the first."""
+
+    def __init__(self, world: World, crash_at: str = ""):
+        self._log = (world.folder / "service.log").open("ab")
+        environment = {**os.environ, **world.settings(), VARIABLE: crash_at}
+        self._process = subprocess.Popen(
+            [sys.executable, str(CHILD)], env=environment, stdout=self._log, stderr=subprocess.STDOUT
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is dead."""
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        """As a power cut does it."""
+        self._process.kill()
+        self._bury()
+
+    def stop(self) -> None:
+        """As an operator does it."""
+        self._process.terminate()
+        self._bury()
+
+    def _bury(self) -> int:
+        code = self._process.wait(timeout=30)
+        self._log.close()
+        return code
+
+    def crashed(self) -> bool:
+        """Whether it ended by its own hand at a named point."""
+        return self._bury() == -signal.SIGKILL
+
+
+class Harness:
+    """Lives, kills and the reckoning over one world."""
+
+    def __init__(self, world: World):
+        self.world = world
+        self.kills = 0
+        self.missed: list[str] = []
+        """Named points that no life came by."""
+
+    def at_points(self, points: list[str], patience: float = 30.0) -> None:
+        """A life for each named point, that ends there."""
+        for point in points:
+            life = Life(self.world, point)
+            end = CLOCK.monotonic() + patience
+            sent_at = 0.0
+            while not life.ended and CLOCK.monotonic() < end:
+                if CLOCK.monotonic() - sent_at > 4:
+                    sent_at = CLOCK.monotonic()
+                    for kind in ("block", "ask"):
+                        self.world.send(kind, patience=0.1 if life.ended else 3.0)
+                self.world.answer()
+                CLOCK.sleep(0.1)
+            if not life.ended:
+                self.missed.append(point)
+                life.kill()
+            elif not life.crashed():
+                raise AssertionError(f"the service ended by itself: {self._last_words()}")
+            self.kills += 1
+
+    def at_random(self, kills: int) -> None:
+        """Lives of random length, with alerts, answers and faults in them."""
+        chance = self.world.chance
+        for _ in range(kills):
+            life = Life(self.world)
+            if not self.world.send(chance.choice(["block", "ask"])):
+                raise AssertionError(f"the service does not come up: {self._last_words()}")
+            if chance.random() < 0.5:
+                self.world.storm()
+            end = CLOCK.monotonic() + chance.uniform(0.0, 2.0)
+            while CLOCK.monotonic() < end:
+                if chance.random() < 0.3:
+                    self.world.send(chance.choice(["block", "ask"]), patience=1.0)
+                self.world.answer()
+                CLOCK.sleep(0.05)
+            life.kill()
+            self.kills += 1
+            self.world.calm()
+
+    def rest(self, patience: float = 90.0) -> None:
+        """One more life, undisturbed, until nothing is under way. Raises AssertionError where that does not come."""
+        life = Life(self.world)
+        end = CLOCK.monotonic() + patience
+        quiet = 0
+        while quiet < 5:
+            CLOCK.sleep(0.2)
+            self.world.answer(everything=True)
+            quiet = 0 if self.under_way() or not (self.world.folder / "data" / "propolis.db").exists() else quiet + 1
+            if life.ended:
+                raise AssertionError(f"the service ended by itself: {self._last_words()}")
+            if CLOCK.monotonic() > end:
+                raise AssertionError(f"not at rest after {patience:.0f} s: {self.under_way()[:10]}")
+        life.stop()
+
+    def under_way(self) -> list[Any]:
+        """Work that is neither done nor dead, timers left out, and audit lines that are in no file yet."""
+        with closing(sqlite3.connect(self.world.folder / "data" / "propolis.db", timeout=10)) as database:
+            try:
+                found = database.execute(_UNDER_WAY).fetchall()
+                (written,) = database.execute("select count(*) from log where log = 'audit'").fetchone()
+            except sqlite3.OperationalError:
+                return [("no store yet",)]
+        lacking = written - len(list(read_lines(self._audit_files())))
+        return [*found, *([("audit lines", lacking)] if lacking else [])]
+
+    def _audit_files(self) -> list[Path]:
+        return AuditFiles(self.world.folder / "data" / "audit").paths()
+
+    def _last_words(self) -> str:
+        return (self.world.folder / "service.log").read_text(encoding="utf-8", errors="replace")[-3000:]
+
+
+# --- the reckoning -------------------------------------------------------------------------------------------------
+
+
+class Reckoning:
+    """What is found afterwards; `broken` is empty where every promise was kept."""
+
+    def __init__(self, world: World):
+        self.world = world
+        self.broken: list[str] = []
+        self.counts: dict[str, int] = {}
+        self._store = SqliteStore(world.folder / "data" / "propolis.db", CLOCK)
+        try:
+            for check in (self._alerts, self._work, self._deeds, self._leases, self._approvals, self._audit):
+                check()
+        finally:
+            self._store.close()
+
+    def _records(self, kind: str, state: str | None = None) -> list[Any]:
+        with self._store.transaction() as work:
+            return work.find(kind, Filter(state=state, limit=100_000))
+
+    def _claim(self, holds: object, sentence: str) -> None:
+        if not holds:
+            self.broken.append(sentence)
+
+    def _alerts(self) -> None:
+        """Acknowledged is handled: once in TheHive, once here, in one case, decided upon once."""
+        there = Counter(str(alert["sourceRef"]) for alert in self.world.entities("Alert"))
+        acknowledged = [sent.id for sent in self.world.sent]
+        self.counts["alerts acknowledged"] = len(acknowledged)
+        lost = [number for number in acknowledged if there[number] == 0]
+        twice = [number for number, count in there.items() if count > 1]
+        self._claim(not lost, f"alerts were acknowledged and are not in TheHive: {lost}")
+        self._claim(not twice, f"alerts are in TheHive more than once: {twice}")
+        cases = len(list(self.world.entities("Case")))
+        self.counts["cases"] = cases
+        self._claim(cases == len(there), f"{len(there)} alerts that nothing joins have {cases} cases")
+        uncased = [record.key for record in self._records("alert") if record.state != "cased"]
+        self._claim(not uncased, f"alerts are in no case: {uncased}")
+
+    def _work(self) -> None:
+        """No step was lost or given up."""
+        with self._store.transaction() as work:
+            dead = [f"{item.key}: {item.error}" for queue in ("step", "inbox") for item in work.buried(queue)]
+        self._claim(not dead, f"steps were set aside: {dead}")
+        unscored = [record.key for record in self._records("run") if record.state != "scored"]
+        self._claim(not unscored, f"runs have no verdict: {unscored}")
+
+    def _deeds(self) -> None:
+        """No responder ran twice for one decision, and each block was made."""
+        deeds = self.world.deeds()
+        started = Counter(deed.lease for deed in deeds if deed.action == "contain")
+        self.counts["containments"] = sum(started.values())
+        self.counts["undos"] = sum(deed.action == "release" for deed in deeds)
+        self._claim(all(count == 1 for count in started.values()), f"ran more than once: {_above_one(started)}")
+        wished = {record.key: record for record in self._records("lease")}
+        self._claim(set(started) <= set(wished), "a responder ran without a lease")
+        targets = Counter(deed.target for deed in deeds if deed.action == "contain")
+        blocks = {sent.target for sent in self.world.sent if sent.kind == "block"}
+        self._claim(blocks <= set(targets), f"never blocked: {sorted(blocks - set(targets))}")
+        self._claim(all(count == 1 for count in targets.values()), f"contained twice: {_above_one(targets)}")
+
+    def _leases(self) -> None:
+        """Every lease ended, and its undo ran."""
+        leases = self._records("lease")
+        states = Counter(record.state for record in leases)
+        self.counts["leases ended"] = states["ended"]
+        self._claim(set(states) <= {"ended"}, f"leases did not end: {dict(states)}")
+        released = {deed.lease for deed in self.world.deeds() if deed.action == "release"}
+        held = [record.key for record in leases if record.key not in released]
+        self._claim(not held, f"never undone: {held}")
+
+    def _approvals(self) -> None:
+        """One question each, and nothing without a grant."""
+        approvals = self._records("approval")
+        self.counts |= Counter(f"approvals {record.state}" for record in approvals)
+        asked = {sent.target for sent in self.world.sent if sent.kind == "ask"}
+        self._claim(len(approvals) == len(asked), f"{len(asked)} accounts have {len(approvals)} approvals")
+        titles = Counter(str(task["title"]) for task in self.world.questions())
+        self._claim(all(count == 1 for count in titles.values()), f"asked twice: {_above_one(titles)}")
+        granted = {record.body["grant"]["target"] for record in approvals if record.state == "granted"}
+        disabled = {deed.target for deed in self.world.deeds() if deed.worker == "AccountDisable"}
+        self._claim(disabled == granted, f"granted and disabled are not the same: {sorted(disabled ^ granted)}")
+
+    def _audit(self) -> None:
+        """The chain holds, in the store and in the files, and both say the same."""
+        journal = Journal(self._store, CLOCK)
+        lines = list(journal.lines())
+        self.counts["audit lines"] = len(lines)
+        self._claim(not journal.verify(), f"the audit chain is broken: {journal.verify()[:3]}")
+        files = AuditFiles(self.world.folder / "data" / "audit").paths()
+        self._claim(list(read_lines(files)) == lines, "the audit files do not say what the store says")
+
+
+def _above_one(counts: Counter[str]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count > 1}
+
+
+def campaign(folder: Path, *, version: int, seed: int, kills: int, points: list[str]) -> tuple[Harness, Reckoning]:
+    """A whole campaign in one world. Raises AssertionError where the service does not come to rest."""
+    with World(folder, version, seed) as world:
+        harness = Harness(world)
+        harness.at_points(points)
+        harness.at_random(kills)
+        harness.rest()
+        return harness, Reckoning(world)
+
+
+def main() -> int:
+    """Run, print the counts; 1 where a promise was broken."""
+    parser = argparse.ArgumentParser(description="Kill the service, and see whether it kept its promises.")
+    parser.add_argument("--kills", type=int, default=300, help="random kills (default: 300)")
+    parser.add_argument("--points", action="store_true", help="each named point once, too")
+    parser.add_argument("--point", action="append", help="this named point (NAME or NAME:COUNT), too")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--version", type=int, choices=(4, 5), default=5, help="of TheHive")
+    parser.add_argument("--keep", type=Path, help="work in this folder and leave it for a look")
+    asked = parser.parse_args()
+    points = [*(POINTS if asked.points else ()), *(asked.point or ())]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = asked.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        began = CLOCK.monotonic()
+        harness, found = campaign(folder, version=asked.version, seed=asked.seed, kills=asked.kills, points=points)
+        print(f"{harness.kills} kills in {CLOCK.monotonic() - began:.0f} s, TheHive {asked.version}, seed {asked.seed}")
+    for name, count in found.counts.items():
+        print(f"{count:7,}  {name}")
+    for point in harness.missed:
+        print(f"NEVER REACHED: {point}")
+    for sentence in found.broken:
+        print(f"BROKEN: {sentence}")
+    return int(bool(found.broken or harness.missed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
