@@ -219,7 +219,7 @@ def test_onlookers_take_no_work_from_the_crew():
     agenda.start()
     done: list[int] = []
     for number in range(300):
-        onlooker = threading.Thread(target=lambda: agenda.wait(lambda number=number: len(done) > number, 5))
+        onlooker = threading.Thread(target=agenda.wait, args=(lambda number=number: len(done) > number, 5))
         onlooker.start()
         agenda.add(lambda number=number: done.append(number))
         onlooker.join(5)
