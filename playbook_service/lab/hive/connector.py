@@ -33,13 +33,13 @@ class Connector:
         self._refresh = refresh
         self._watched: dict[tuple[str, str], list[str]] = {}
         self._errors: dict[str, int] = {}
-        self._planned = False
+        self._planned = self._timed = False
         hive.extensions["connector"] = self
 
     def start(self) -> None:
         """Begin to work. Version 5 goes on watching what was unfinished, version 4 has forgotten it (TH#2411)."""
         self._watched = {}
-        self._planned = False
+        self._planned = self._timed = False
         self.agenda.start()
         if self._hive.version == 5:
             with self._hive.store.transaction():
@@ -213,9 +213,15 @@ class Connector:
             if jobs:
                 self._look_at(server, jobs)
         with self._hive.store.transaction():
-            again = bool(self._watched)
+            again = bool(self._watched) and not self._timed
+            self._timed = self._timed or again
         if again:
-            self.agenda.add(self.wake, self._refresh, counts=False)
+            self.agenda.add(self._tick, self._refresh, counts=False)
+
+    def _tick(self) -> None:
+        with self._hive.store.transaction():
+            self._timed = False
+        self.wake()
 
     def _look_at(self, server: CortexServer, jobs: list[str]) -> None:
         try:

@@ -283,3 +283,15 @@ def test_nonsense_is_refused_and_does_not_hurt_the_lab(lab5: Lab, rest: Any, met
     status, answer = rest(lab5, "orgadmin").call(method, path, body)
     assert (status, answer["type"]) in ((400, "AttributeCheckingError"), (400, "BadRequest"))
     lab5.settle()
+
+
+def test_looking_again_does_not_multiply(make_lab: Any, rest: Any, observable: dict[str, Any], reports: Path):
+    """However many jobs come and go beside one that never ends, there is one timer to look again."""
+    lab = make_lab(5, reports=[reports], refresh=60.0)
+    lab.faults.jobs.lose.add("AbuseIPDB_2_0")
+    service, _, target = job_on(lab, rest, observable, "AbuseIPDB_2_0")
+    for number in range(5):
+        body = {"analyzerId": "OTXQuery_2_0", "artifactId": target, "parameters": {"number": number}}
+        service.post("api/connector/cortex/job", body)
+        lab.settle()
+    assert len(lab.connector.agenda._items) == 1
