@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from playbook_service.demo.ledger import Ledger, Row
 from playbook_service.demo.people import Person
-from playbook_service.demo.stage import SAMPLES, Stage
+from playbook_service.demo.stage import Stage
 from playbook_service.demo.voice import Voice
 from playbook_service.demo.witness import Witness
 from playbook_service.engine import lease
@@ -32,8 +34,8 @@ class Play:
         self.witness = Witness(stage)
         self.ledger = Ledger()
         self.sent = 0
-        text = (SAMPLES / "alerts.jsonl").read_text(encoding="utf-8")
-        self._alerts: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
+        lines = stage.alerts.read_text(encoding="utf-8").splitlines()
+        self._alerts: list[dict[str, Any]] = [json.loads(line) for line in lines]
 
     # Wazuh ----------------------------------------------------------------------------------------------------------
 
@@ -50,8 +52,8 @@ class Play:
         for rule_id, group in told.items():
             rule = group[0]["rule"]
             times = f" ({len(group)} times)" if len(group) > 1 else ""
-            what = f"rule {rule_id}, level {rule['level']}, on {group[0]['agent']['name']}: {rule['description']}"
-            self.voice.tell("Wazuh", what.rstrip(".") + times)
+            what = f"rule {rule_id}, level {rule['level']}, {group[0]['agent']['name']}{_source(group[0])}"
+            self.voice.tell("Wazuh", f"{what}: {_short(rule['description'])}{times}")
         self.stage.send(alerts)
         self.sent += len(alerts)
 
@@ -62,7 +64,7 @@ class Play:
         case = self.people["analyst"].hive.case(decision.ref)
         if case is None:
             return 0
-        self.voice.tell("TheHive", f"case #{case.number}, severity {case.severity}: {case.title}")
+        self.voice.tell("TheHive", f"case #{case.number}, severity {case.severity}: {_short(case.title)}")
         return case.number
 
     def show_evidence(self, decision: Record, most: int = 1) -> str:
@@ -70,7 +72,7 @@ class Play:
         body = self.witness.verdict(decision)
         if body is None:
             about = decision.body["decision"]["evidence"]
-            return f"rule {about.get('rule.id', '?')}, level {about.get('rule.level', '?')}"
+            return f"rule {about.get('rule.id', '?')}"
         answered = sum(status == "Success" for _, status, _ in body["reports"])
         data = body["observable"]["data"]
         how = "ConsensusScore in Cortex" if body["job"] else "the service"
@@ -80,7 +82,7 @@ class Play:
         lines = list(full.get("explanation") or ())[:most]
         self.voice.tell("Propolis", f"verdict {lines[0]}" if lines else f"verdict {full['verdict']}")
         self.voice.quote(lines[1:])
-        return f"{full['verdict']} {full['score']:.2f}, {full['families']} families"
+        return f"{full['score']:.2f}, {full['families']} families"
 
     def row(self, story: str, decision: Record, word: str, case: int, evidence: str) -> Row:
         """A new row of the ledger for a decision."""
@@ -100,8 +102,8 @@ class Play:
         approver = self.people["approver"]
         task = approver.read(question.body["tasks"][0])
         self.voice.tell("TheHive", f"task for the approver: {task.title}")
-        text = task.description.splitlines()
-        self.voice.quote(text if whole else text[:3])
+        text = rendered(task.description)
+        self.voice.quote(text if whole else text[:1])
         row.answered_at = self.stage.clock.now()
         approver.complete(task.id)
         self.voice.tell("approver", f"{approver.login} reads it and completes the task: granted")
@@ -135,10 +137,30 @@ class Play:
         """The leases in force."""
         return self.witness.now(lease.in_force)
 
+    def audited(self, action: str) -> list[dict[str, Any]]:
+        """The lines of the audit chain that tell of one sort of thing."""
+        return [line for line in self.stage.running.journal.lines() if line["action"] == action]
+
     def modes(self, mode: str, names: Iterable[str]) -> None:
         """The operator edits one word in some playbooks."""
         changed = self.stage.shelf.switch(mode, *names)
         self.voice.tell("operator", f"sets `mode: {mode}` in {', '.join(changed)} (one word each; no restart)")
+
+
+def _source(alert: Mapping[str, Any]) -> str:
+    data = alert.get("data") or {}
+    found = data.get("srcip") or data.get("src_ip")
+    return f", from {found}" if found else ""
+
+
+def _short(text: str) -> str:
+    return textwrap.shorten(text.rstrip("."), 72, placeholder=" ...")
+
+
+def rendered(markdown: str) -> list[str]:
+    """The lines of a task's text as TheHive shows them: without escapes, emphasis and empty lines."""
+    plain = re.sub(r"(?<!\\)(\*\*|`)", "", markdown)
+    return [line for line in re.sub(r"\\(\W)", r"\1", plain).splitlines() if line.strip()]
 
 
 def target_of(decision: Record) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from playbook_service.demo.calendar import moved
 from playbook_service.demo.prepare import Access, prepare
 from playbook_service.demo.shelf import Shelf
 from playbook_service.lab import Lab
@@ -78,6 +79,8 @@ class Stage:
             name: Product(folder / f"{name}.json", kind, self.clock).create(PEOPLE[name])
             for name, kind in _KINDS.items()
         }
+        self.alerts = self._samples("alerts.jsonl")
+        self.reports = self._samples("reports.jsonl")
         self.lab = self._lab()
         self.service: Service | None = None
         self.prepared: list[str] = []
@@ -119,10 +122,17 @@ class Stage:
             for alert in alerts:
                 client.post("/hooks/wazuh", json=dict(alert), accept={202})
 
+    def _samples(self, name: str) -> Path:
+        """A copy of a sample file as if it had been recorded lately."""
+        text = (SAMPLES / name).read_text(encoding="utf-8")
+        path = self.folder / name
+        path.write_text(moved(text, self.clock.now()), encoding="utf-8")
+        return path
+
     def _lab(self) -> Lab:
         analyzers = [ROOT / "analyzers"] if (ROOT / "analyzers").is_dir() else []
         lab = Lab(
-            self.terms.version, analyzers=analyzers, responders=[WORKERS], reports=[SAMPLES / "reports.jsonl"],
+            self.terms.version, analyzers=analyzers, responders=[WORKERS], reports=[self.reports],
             answer_delay=_ANSWER_DELAY, clock=self.clock,
         )  # fmt: skip
         for name, flavours in _FLAVOURS.items():

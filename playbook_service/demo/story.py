@@ -7,6 +7,7 @@ noted as a promise that was not kept, and the story goes on.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from playbook_service.audit.chain import verify
@@ -15,6 +16,7 @@ from playbook_service.demo.witness import Unseen
 from playbook_service.engine import arrival
 from playbook_service.feedback.suppression import CLOSURES, FALSE
 from playbook_service.hive.model import FINISHED_JOB
+from playbook_service.playbook.responder import RESPONDERS
 from propolis.duration import duration_text
 from propolis.errors import PropolisError
 
@@ -119,7 +121,7 @@ def guardrail(play: Play) -> None:
     case, evidence = play.show_case(decision), play.show_evidence(decision)
     play.voice.tell("Propolis", f"not blocked: {decision.body['why']}", "stopped")
     row = play.row("shared infrastructure", decision, "refused", case, evidence)
-    row.who = str(decision.body["rule"])
+    row.who = "guardrail"
     play.ledger.promise("a guardrail stops what the evidence would allow", play.probe("FirewallBlock", CDN))
     by_hand(play, decision.ref)
 
@@ -156,7 +158,8 @@ def false_positive(play: Play) -> None:
     play.voice.tell("Propolis", f"lease {row.key} released early: {row.released_by}")
     play.ledger.promise("a false positive is released at once", play.probe("FirewallBlock", RESEARCHER))
     closing = play.witness.closing(decision.ref)
-    labels = [f"{label['data_type']} {label['data']}" for label in closing.body["labels"]]
+    told = next(line for line in play.audited("case closed") if line["case"] == decision.ref)
+    labels = list(told.get("labels") or ())
     play.voice.tell("Propolis", f"learned: {', '.join(labels)} labelled {closing.body['judgement']}")
     play.ledger.promise("and it leaves a label to learn from", f"ip {RESEARCHER}" in labels)
 
@@ -166,10 +169,11 @@ def suppression(play: Play) -> None:
     seen = play.alerts("1794891613.70227", "1794893414.74048", "1794913212.160482")
     for document in seen:
         play.send([document])
-        case_id = play.witness.wait(f"the case of alert {document['id']}", lambda one=document: _case_of(play, one))
+        case_id = play.witness.wait(f"the case of alert {document['id']}", partial(_case_of, play, document))
         play.people["analyst"].close(case_id, FALSE, "Our own vulnerability scan, as every day.")
         closing = play.witness.closing(case_id)
         play.voice.tell("analyst", f"closes case #{closing.body['number']} as FalsePositive: our own scanner")
+    play.voice.tell("Propolis", "three closings, by an analyst, of the same address under the same rule")
     again = {**seen[-1], "id": "1794920000.999999"}
     play.send([again])
     record = play.witness.wait("the fourth alert", lambda: _suppressed(play, again))
@@ -189,8 +193,10 @@ def expiry(play: Play) -> None:
         ended = play.witness.ended(row.key, seconds=left + 45)
         row.released_at = float(ended.body["ended_at"])
         row.released_by = str(ended.body["ended_by"]) or "its end"
+        undo = RESPONDERS[ended.body["grant"]["responder"]].undo
         report = ended.body["released"]
-        play.voice.tell("Cortex", f"{report.get('worker', 'the undo')}: {report.get('message')}")
+        own = " (the product ended it by itself)" if report.get("result") == "already_released" else ""
+        play.voice.tell("Cortex", f"{undo}: {report.get('message')}{own}")
     free = play.probe("FirewallBlock", SHOCKER) and play.probe("AccountDisable", "backup", "the account backup")
     free = free and play.probe("IsolateHost", "006", "FIN-WS07")
     empty = not any(product.contained() for product in play.stage.products.values())

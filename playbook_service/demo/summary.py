@@ -11,7 +11,7 @@ from playbook_service.engine import analysis, approval, arrival, lease, ruling
 from playbook_service.engine.deciding import VERDICT
 from playbook_service.engine.placement import CASE
 
-_HEADS = ("story", "target", "evidence", "decision", "by", "contained", "released")
+_HEADS = ("case", "target", "evidence", "decision", "by", "contained in", "released")
 _KINDS = {"observed": "dim", "asked": "ask", "acted alone": "act", "refused": "stopped"}
 
 
@@ -59,17 +59,19 @@ def show(play: Play) -> None:
 
 
 def _cells(row: Row) -> Sequence[str]:
-    contained = f"{row.where}, {row.ours:.1f} s" if row.contained_at else "-"
-    return (
-        f"#{row.case} {row.story}", row.target, row.evidence, row.decision, row.who or "-", contained,
-        _release(row),
-    )  # fmt: skip
+    place = row.where.removeprefix("the lab ")
+    contained = f"{row.ours:.1f} s, {place}" if row.contained_at else "-"
+    return (f"#{row.case}", row.target, row.evidence, row.decision, _who(row), contained, _release(row))
+
+
+def _who(row: Row) -> str:
+    """A login without its domain, a playbook by its name."""
+    return row.who.partition("@")[0].removeprefix("playbook ") or "-"
 
 
 def _release(row: Row) -> str:
     if row.released_at:
-        after = row.released_at - row.contained_at
-        return f"after {after:.0f} s, {row.released_by}"
+        return f"after {row.released_at - row.contained_at:.0f} s"
     return "in force" if row.contained_at else "-"
 
 
