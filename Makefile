@@ -40,7 +40,7 @@ test: lint
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python bench/bench_start.py
-	$(BIN)/python bench/bench_replay.py
+	$(BIN)/python bench/bench_replay.py --full
 	$(BIN)/python bench/bench_consensus.py
 
 clean:

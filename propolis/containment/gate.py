@@ -169,11 +169,16 @@ def check_place(place: SshPlace) -> None:
         raise ConfigurationError(f"{place.user[:40]!r} is not a user name.")
     if not 1 <= place.port <= 65535:
         raise ConfigurationError(f"{place.port} is not a port.")
-    for name, path in (("key", place.key_file), ("known hosts", place.known_hosts)):
+    for name, item, path in (
+        ("key", "ssh_key_file", place.key_file),
+        ("known hosts", "ssh_known_hosts", place.known_hosts),
+    ):
+        place_text = f"configuration item ..._{item}"
         if not os.path.isabs(path) or re.search(r'[\s"%$]', path):
-            raise ConfigurationError(f"The SSH {name} file must be an absolute path without spaces, quotes, % or $.")
+            sentence = f"The SSH {name} file must be an absolute path without spaces, quotes, % or $."
+            raise ConfigurationError(sentence, path=place_text)
         if not os.access(path, os.R_OK):
-            raise ConfigurationError(f"The SSH {name} file cannot be read by this worker.")
+            raise ConfigurationError(f"The SSH {name} file cannot be read by this worker.", path=place_text)
 
 
 def one_line(text: Any) -> str:

@@ -69,8 +69,9 @@ class Items:
         if value is None:
             return []
         values = value if isinstance(value, list) else [value]
-        if not all(isinstance(entry, str) for entry in values):
-            raise self._wrong(name, "a list of texts", value)
+        for number, entry in enumerate(values, start=1):
+            if not isinstance(entry, str):
+                raise self._wrong(f"{name}, entry {number}", "a text", entry)
         return [entry.strip() for entry in values if entry.strip()]
 
     @staticmethod

@@ -53,6 +53,7 @@ class Realm:
             retries=1,
             clock=clock,
             secrets=[settings.client_secret],
+            name="kc_url",
         )
         realm = segment(settings.realm)
         token = f"/realms/{realm}/protocol/openid-connect/token"
