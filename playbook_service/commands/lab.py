@@ -7,7 +7,8 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from playbook_service.lab import Lab
@@ -38,18 +39,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the lab; 0 after an interrupt or SIGTERM, 2 where it cannot start."""
-    stop = threading.Event()
     try:
         lab = _lab(arguments)
         left = lab.enable_all()
-        with lab:
+        with _signals() as stop, lab:
             if arguments.webhook:
                 lab.notify(arguments.webhook, dialect=arguments.webhook_version, auth=_auth(arguments.webhook_token))
             indent = 2 if sys.stdout.isatty() else None  # for people; a program reads one line
             print(json.dumps({**lab.describe(), "notEnabled": left}, indent=indent), flush=True)
-            _wait(stop)
+            while not stop.wait(0.2):
+                continue
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise ConfigurationError(f"The lab cannot listen there: {error.strerror}; choose other ports.") from error
+    sys.stderr.write("The lab has stopped.\n")
     return 0
 
 
@@ -80,17 +84,17 @@ def _auth(token: str | None) -> dict[str, str]:
     return {"type": "bearer", "key": token} if token else {"type": "none"}
 
 
-def _wait(stop: threading.Event) -> None:
+@contextmanager
+def _signals() -> Iterator[threading.Event]:
+    """An event that is set when the program is interrupted or told to end."""
+    stop = threading.Event()
+
     def end(*_: object) -> None:
         stop.set()
 
-    before: dict[int, Callable[..., object] | int | None] = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, end)
+    before = [(number, signal.signal(number, end)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
-        while not stop.wait(0.2):
-            continue
+        yield stop
     finally:
-        for restored, handler in before.items():
-            signal.signal(restored, handler)
-        sys.stderr.write("The lab has stopped.\n")
+        for number, handler in before:
+            signal.signal(number, handler)
