@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from playbook_service.engine.crashpoint import reached
-from playbook_service.engine.draft import MOST_OBSERVABLES, SUPPRESSED_TAG, draft_alert, key_of, softer
+from playbook_service.engine.draft import MOST_OBSERVABLES, SUPPRESSED_TAG, draft_alert, key_of
 from playbook_service.engine.step import Done, Outcome, follow
 from playbook_service.engine.tools import Tools
 from playbook_service.hive.model import Alert as HiveAlert
@@ -22,11 +22,9 @@ from playbook_service.judgement.own import Own
 from playbook_service.store.contract import Item, Record, Transaction
 from propolis.alert import Alert
 from propolis.guardrails import PolicyError
-from propolis.http import HttpError
 from propolis.observables import Observable, extract
 
 KIND = "alert"
-_NOT_SET_UP = (400, 404)  # how TheHive refuses a custom field or a data type that it does not have
 NEW, CASED, LOOSE, SUPPRESSED = "new", "cased", "loose", "suppressed"
 
 Suppressed = Callable[[Alert, Sequence[Observable]], str | None]
@@ -74,23 +72,11 @@ class Arrival:
 
     def _make(self, draft: AlertDraft, suppressed: str) -> HiveAlert:
         """The alert, which is there once however often this runs; one that was there already gets our tags."""
-        made, fresh = self._created(draft)
+        made, fresh = self._tools.hive.create_alert(draft)
         lacking = [tag for tag in draft.tags if tag not in made.tags]
         if suppressed or (lacking and not fresh):
             self._tools.hive.update_alert(made.id, add_tags=lacking, read=True if suppressed else None)
         return made
-
-    def _created(self, draft: AlertDraft) -> tuple[HiveAlert, bool]:
-        """Made whole, or with less where TheHive was not set up for it; what else it refuses waits for a person."""
-        first: HttpError | None = None
-        for softened, _ in softer(draft):
-            try:
-                return self._tools.hive.create_alert(softened)
-            except HttpError as error:
-                first = first or error
-                if error.ambiguous or error.status not in _NOT_SET_UP:
-                    raise
-        raise first or RuntimeError("there is always a first draft")
 
     def _note(self, work: Transaction, key: str, body: dict[str, Any], made: HiveAlert) -> None:
         if work.get(KIND, key) is not None:

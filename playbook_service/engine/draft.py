@@ -23,13 +23,7 @@ from propolis.clock import utc_text
 from propolis.observables import Observable
 
 SUPPRESSED_TAG = "propolis:suppressed"
-INCOMPLETE_TAG = "propolis:incomplete"
 RAW_TYPE = "wazuh-alert"
-STANDARD_TYPES = frozenset(
-    ("autonomous-system", "domain", "file", "filename", "fqdn", "hash", "hostname", "ip", "mail", "mail-subject")
-    + ("other", "regexp", "registry", "uri_path", "url", "user-agent")
-)
-"""The data types of a fresh TheHive 4 or 5."""
 MOST_OBSERVABLES = 500
 """Of one alert: TheHive writes each in a transaction of its own, and nobody reads more."""
 _MOST_ROWS = 50
@@ -105,36 +99,6 @@ def raw(alert: Alert) -> ObservableDraft:
     draft = ObservableDraft(RAW_TYPE, text, "The Wazuh alert as it came", ("wazuh", "raw-alert"))
     name = f"{RAW_TYPE}-{content_hash(alert)[:16]}.json"
     return draft if limits.fits(text) and text == text.strip() else limits.as_file(draft, name)
-
-
-def softer(draft: AlertDraft) -> Iterator[tuple[AlertDraft, str]]:
-    """The draft, then drafts that ask less of TheHive, each with what it does without (empty for the first).
-
-    A custom field or a data type that was not set up there must not keep an alert out.
-    """
-    yield draft, ""
-    bare = draft._replace(custom_fields={})
-    filed = tuple(
-        limits.as_file(one, f"{RAW_TYPE}.json") if one.data_type == RAW_TYPE else one for one in draft.observables
-    )
-    usual = tuple(one if one.data_type in STANDARD_TYPES else _as_other(one) for one in filed)
-    fields, kind, kinds = "its custom fields", f"the data type {RAW_TYPE}", "data types that are not TheHive's own"
-    yield _lacking(bare, fields)
-    yield _lacking(draft._replace(observables=filed), kind)
-    yield _lacking(bare._replace(observables=filed), f"{fields} and {kind}")
-    yield _lacking(bare._replace(observables=usual), f"{fields} and {kinds}")
-
-
-def _lacking(draft: AlertDraft, what: str) -> tuple[AlertDraft, str]:
-    note = (
-        f"\n\n**Incomplete:** TheHive refused this alert with {what}. Run `propolis setup`: it makes what is missing."
-    )
-    description = limits.shortened(draft.description, limits.DESCRIPTION - len(note)) + note
-    return draft._replace(tags=(INCOMPLETE_TAG, *draft.tags), description=description), what
-
-
-def _as_other(draft: ObservableDraft) -> ObservableDraft:
-    return draft._replace(data_type="other", tags=(*draft.tags, limits.tag(f"type:{draft.data_type}")))
 
 
 def _observable(entry: Observable) -> ObservableDraft:

@@ -47,7 +47,6 @@ class CaseHive(StubHive):
         self.work: dict[str, Task] = {}
         self.done_jobs: dict[str, tuple[str, Job, float]] = {}
         """Job id -> (observable id, the job as it ends, when it ends)."""
-        self.refuses: Callable[[AlertDraft], bool] = lambda draft: False
         self.templates: set[str] = {"Wazuh alert"}
         self.enabled: dict[str, tuple[str, ...]] = {}
         """Definition -> data types."""
@@ -88,8 +87,6 @@ class CaseHive(StubHive):
         return self._call(lambda: self._create_alert(draft))
 
     def _create_alert(self, draft: AlertDraft) -> tuple[Alert, bool]:
-        if self.refuses(draft):
-            raise refused(400, "CustomField or ObservableType not found")
         key = (draft.type, draft.source, draft.reference)
         for alert in self.alerts.values():
             if (alert.type, alert.source, alert.reference) == key:

@@ -13,11 +13,10 @@ from stub_hive import lost
 
 from playbook_service.engine import arrival
 from playbook_service.engine.books import GROUPS
-from playbook_service.engine.draft import INCOMPLETE_TAG, SUPPRESSED_TAG
+from playbook_service.engine.draft import SUPPRESSED_TAG
 from playbook_service.engine.pipeline import Seams
 from playbook_service.engine.placement import CASE, NO_TEMPLATE_TAG
 from playbook_service.engine.standing import changed
-from playbook_service.hive.model import AlertDraft
 from playbook_service.playbook import load
 from propolis.clock import ManualClock
 
@@ -104,44 +103,6 @@ def test_a_suppressed_alert_is_made_tagged_marked_read_and_counted(hive: CaseHiv
     assert (hive.board, hive.ran()) == ({}, [])
     assert [record.ref for record in service.records(arrival.KIND, arrival.SUPPRESSED)] == [""]
     assert "closed three times" in service.said("suppressed")[0]["why"]
-
-
-@pytest.mark.parametrize(
-    ("refuses", "fields", "types"),
-    [
-        (lambda draft: bool(draft.custom_fields), False, {"ip", "other", "wazuh-alert"}),
-        (lambda draft: _has(draft, "wazuh-alert"), True, {"ip", "other", "file"}),
-        (lambda draft: bool(draft.custom_fields) or _has(draft, "wazuh-alert"), False, {"ip", "other", "file"}),
-    ],
-)  # fmt: skip
-def test_what_thehive_was_not_set_up_for_keeps_no_alert_out(
-    service: Service, hive: CaseHive, refuses: Any, fields: bool, types: set[str]
-) -> None:
-    hive.refuses = refuses
-    service.receive(alert())
-    service.turn()
-    ((identity, draft),) = hive.drafts.items()
-    assert {entry.data_type for entry in draft.observables} == types
-    assert bool(draft.custom_fields) == fields
-    assert INCOMPLETE_TAG in hive.alerts[identity].tags
-    assert "Run `propolis setup`" in draft.description
-    assert service.record(arrival.KIND).ref in hive.board
-
-
-def _has(draft: AlertDraft, data_type: str) -> bool:
-    return any(entry.data_type == data_type for entry in draft.observables)
-
-
-def test_an_alert_that_thehive_refuses_however_it_is_put_waits_and_is_not_given_up(
-    service: Service, hive: CaseHive
-) -> None:
-    hive.refuses = lambda draft: True
-    service.receive(alert())
-    service.run(20_000, step=200)
-    assert (hive.alerts, service.buried) == ({}, [])
-    hive.refuses = lambda draft: False
-    service.run(400, step=20)
-    assert len(hive.alerts) == 1
 
 
 def test_an_alert_of_another_siem_is_of_its_type(service: Service, hive: CaseHive) -> None:
