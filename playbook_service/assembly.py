@@ -57,9 +57,9 @@ def build(settings: Settings, tools: Tools, outbox: Outbox, watch: Watch | None 
     ask = asking(tools, settings["approvers"], settings["approvals_needed"])
     learner = Learner(tools.store, tools.clock, options_of(settings))
     suppressor = Suppressor(tools.store, tools.clock)
-    seams = Seams(suppressed=suppressor, ask=ask, watch=watch, options=learner.options, considered=_considered)
+    seams = Seams(suppressed=suppressor, ask=ask, watch=watch, options=learner.options, considered=considered)
     parts = pipeline(tools, seams)
-    feedback = assemble(tools, parts.deciding)
+    feedback = assemble(tools, parts.deciding, options_of(settings).sources)
     seen = Sighting(tools)
     reconcile = Reconcile(tools, seen, settings["reconcile"])
     handlers = {
@@ -107,10 +107,6 @@ def _timers(settings: Settings, tools: Tools, outbox: Outbox) -> dict[str, Handl
         "tick-escalation": timer.every(_ESCALATION_SECONDS, escalation.round),
         "tick-housekeeping": timer.every(_HOUSEKEEPING_SECONDS, tidy),
     }
-
-
-def _considered(work: Transaction, record: object) -> None:
-    considered(work, record)  # type: ignore[arg-type]
 
 
 def _notify(outbox: Outbox, item: Item) -> Outcome:

@@ -24,8 +24,9 @@ from playbook_service.engine.step import STEPS, Done, Later, Outcome
 from playbook_service.engine.tools import Tools
 from playbook_service.hive.model import Job, Observable, Worker
 from playbook_service.store.contract import Item, Record, Transaction
-from propolis.verdict import Options, Sources, assess, load_sources
+from propolis.verdict import Options, Sources, assess
 from propolis.verdict.reading import read_job
+from propolis.verdict.sources import shipped
 
 SCORER = "ConsensusScore"
 _SCORER_PATIENCE = 120.0  # seconds; it reads nothing and asks nobody
@@ -77,6 +78,10 @@ class Scoring:
         told = record.body["observable"]
         if not evidence.jobs:
             return self._computed(record, evidence, options, "there are no reports")
+        if options.learned or options.calibration or options.prior is not None:
+            return self._computed(
+                record, evidence, options, f"closings have taught what {SCORER} in Cortex cannot know"
+            )
         scorer = newest(self._tools.hive.analyzers(told["dataType"]), SCORER)
         if scorer is None:
             return self._computed(
@@ -115,7 +120,7 @@ class Scoring:
     # ConsensusScore -------------------------------------------------------------------------------------------------
 
     def _scored(self, record: Record, evidence: Evidence, options: Options, scorer: Worker, step: str) -> Outcome:
-        lean = [leaner(job, options.sources or load_sources()) for job in evidence.jobs]
+        lean = [leaner(job, options.sources or shipped()) for job in evidence.jobs]
         if len(json.dumps(lean)) > _LARGEST:
             return self._computed(record, evidence, options, f"the reports are too large to be handed to {SCORER}")
         parameters = {"reports": lean, "asked": list(evidence.asked)}

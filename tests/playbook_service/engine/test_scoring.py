@@ -249,5 +249,13 @@ def test_the_options_of_the_moment_are_used(hive: CaseHive) -> None:
     assert "never list" in str(full["veto"])
 
 
+def test_what_closings_have_taught_is_weighed_here_as_a_worker_in_cortex_cannot_know_it(hive: CaseHive) -> None:
+    hive.enabled[SCORER] = ("ip",)
+    service = Service(hive, clock=hive.clock, seams=Seams(options=lambda: Options(prior=0.2)))
+    verdict = scored(service)
+    assert "closings have taught" in verdict.body["how"]
+    assert verdict.body["job"] == ""
+
+
 def test_a_good_report_has_no_fault() -> None:
     assert fault_of(full_of(), TOLD) == ""
