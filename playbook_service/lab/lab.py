@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -93,7 +94,7 @@ class Lab:
         self.script = Script(answer_delay)
         for path in reports:
             self.script.load(path)
-        self._folder = Path(tempfile.mkdtemp(prefix="propolis-lab-"))
+        self._folder = Path(tempfile.gettempdir()) / f"propolis-lab-{secrets.token_hex(8)}"
         self.cortex = Cortex(
             self.clock, self.faults, self.script, self._folder, parallel=parallel, environment=environment
         )
@@ -125,7 +126,7 @@ class Lab:
 
     def start(self) -> None:
         """Start both servers."""
-        self._folder.mkdir(exist_ok=True)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         self.start_cortex()
         if self._connector is None:
             server = CortexServer(CORTEX_NAME, self.cortex_url, self.keys.cortex_thehive)
