@@ -12,8 +12,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run from a clone, without installing it
 
-from playbook_service.cli import main  # noqa: E402
-from playbook_service.engine.loop import Loop, Pace  # noqa: E402
+from playbook_service.cli import main
+from playbook_service.engine.loop import Loop, Pace
 
 SHORT: dict[str, dict[str, Any]] = {
     "playbook_service.engine.loop": {"_FIRST_PAUSE": 0.1, "_LONGEST_PAUSE": 0.5},

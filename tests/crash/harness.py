@@ -26,12 +26,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run from a clone, without installing it
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from world import CLOCK, World  # noqa: E402
+from world import CLOCK, KINDS, World
 
-from playbook_service.audit.journal import AuditFiles, Journal, read_lines  # noqa: E402
-from playbook_service.engine.crashpoint import POINTS, VARIABLE  # noqa: E402
-from playbook_service.store.contract import Filter  # noqa: E402
-from playbook_service.store.sqlite import SqliteStore  # noqa: E402
+from playbook_service.audit.journal import AuditFiles, Journal, read_lines
+from playbook_service.engine.crashpoint import POINTS, VARIABLE
+from playbook_service.store.contract import Filter
+from playbook_service.store.sqlite import SqliteStore
 
 CHILD = Path(__file__).with_name("child.py")
 _UNDER_WAY = (
@@ -54,6 +54,14 @@ class Life:
     def ended(self) -> bool:
         """Whether it is dead."""
         return self._process.poll() is not None
+
+    def __enter__(self) -> Life:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing that was started is left behind, whatever went wrong."""
+        if not self._log.closed:
+            self.kill()
 
     def kill(self) -> None:
         """As a power cut does it."""
@@ -87,59 +95,63 @@ class Harness:
     def at_points(self, points: list[str], patience: float = 30.0) -> None:
         """A life for each named point, that ends there."""
         for point in points:
-            life = Life(self.world, point)
-            end = CLOCK.monotonic() + patience
-            sent_at = 0.0
-            while not life.ended and CLOCK.monotonic() < end:
-                if CLOCK.monotonic() - sent_at > 4:
-                    sent_at = CLOCK.monotonic()
-                    for kind in ("block", "ask"):
-                        self.world.send(kind, patience=0.1 if life.ended else 3.0)
-                self.world.answer()
-                CLOCK.sleep(0.1)
-            if not life.ended:
-                self.missed.append(point)
-                life.kill()
-            elif not life.crashed():
-                raise AssertionError(f"the service ended by itself: {self._last_words()}")
+            with Life(self.world, point) as life:
+                self._live(life, patience)
+                if not life.ended:
+                    self.missed.append(point)
+                    life.kill()
+                elif not life.crashed():
+                    raise AssertionError(f"the service ended by itself: {self._last_words()}")
             self.kills += 1
+
+    def _live(self, life: Life, patience: float) -> None:
+        """Send an alert of each kind now and then, and answer questions, until it dies or patience ends."""
+        end, send_at = CLOCK.monotonic() + patience, 0.0
+        while not life.ended and CLOCK.monotonic() < end:
+            if CLOCK.monotonic() > send_at:
+                send_at = CLOCK.monotonic() + 4.0
+                for kind in ("block", "ask"):
+                    self.world.send(kind, life)
+            self.world.answer()
+            CLOCK.sleep(0.05)
 
     def at_random(self, kills: int) -> None:
         """Lives of random length, with alerts, answers and faults in them."""
         chance = self.world.chance
         for _ in range(kills):
-            life = Life(self.world)
-            if not self.world.send(chance.choice(["block", "ask"])):
-                raise AssertionError(f"the service does not come up: {self._last_words()}")
-            if chance.random() < 0.5:
-                self.world.storm()
-            end = CLOCK.monotonic() + chance.uniform(0.0, 2.0)
-            while CLOCK.monotonic() < end:
-                if chance.random() < 0.3:
-                    self.world.send(chance.choice(["block", "ask"]), patience=1.0)
-                self.world.answer()
-                CLOCK.sleep(0.05)
-            life.kill()
+            with Life(self.world) as life:
+                if not self.world.send(chance.choice(KINDS), life):
+                    raise AssertionError(f"the service does not come up: {self._last_words()}")
+                if chance.random() < 0.5:
+                    self.world.storm()
+                end = CLOCK.monotonic() + chance.uniform(0.0, 1.5)
+                while CLOCK.monotonic() < end:
+                    if chance.random() < 0.2:
+                        self.world.send(chance.choice(KINDS), life)
+                    self.world.answer()
+                    CLOCK.sleep(0.05)
+                life.kill()
             self.kills += 1
             self.world.calm()
 
     def rest(self, patience: float = 90.0) -> None:
         """One more life, undisturbed, until nothing is under way. Raises AssertionError where that does not come."""
-        life = Life(self.world)
-        end = CLOCK.monotonic() + patience
-        quiet = 0
-        while quiet < 5:
-            CLOCK.sleep(0.2)
-            self.world.answer(everything=True)
-            quiet = 0 if self.under_way() or not (self.world.folder / "data" / "propolis.db").exists() else quiet + 1
-            if life.ended:
-                raise AssertionError(f"the service ended by itself: {self._last_words()}")
-            if CLOCK.monotonic() > end:
-                raise AssertionError(f"not at rest after {patience:.0f} s: {self.under_way()[:10]}")
-        life.stop()
+        with Life(self.world) as life:
+            end, quiet = CLOCK.monotonic() + patience, 0
+            while quiet < 5:
+                CLOCK.sleep(0.2)
+                self.world.answer(everything=True)
+                quiet = 0 if self.under_way() else quiet + 1
+                if life.ended:
+                    raise AssertionError(f"the service ended by itself: {self._last_words()}")
+                if CLOCK.monotonic() > end:
+                    raise AssertionError(f"not at rest after {patience:.0f} s: {self.under_way()[:10]}")
+            life.stop()
 
     def under_way(self) -> list[Any]:
         """Work that is neither done nor dead, timers left out, and audit lines that are in no file yet."""
+        if not (self.world.folder / "data" / "propolis.db").exists():
+            return [("no store yet",)]
         with closing(sqlite3.connect(self.world.folder / "data" / "propolis.db", timeout=10)) as database:
             try:
                 found = database.execute(_UNDER_WAY).fetchall()

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import requests
 
@@ -21,12 +21,21 @@ from propolis.http import HttpError, session
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SAMPLES = ROOT / "playbook_service" / "samples"
-LEASE_SECONDS = 3.0
+LEASE_SECONDS = 2.0
+KINDS = ("block", "ask")
 CLOCK = SystemClock()
 _FIELDS = {
     "wazuh_rule_id": "string", "wazuh_rule_level": "integer", "wazuh_agent_id": "string",
     "wazuh_agent_name": "string", "wazuh_alert_id": "string",
 }  # fmt: skip
+
+
+class Life(Protocol):
+    """What can die."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it did."""
 
 
 class Deed(NamedTuple):
@@ -110,12 +119,12 @@ class World:
 
     # alerts ---------------------------------------------------------------------------------------------------------
 
-    def send(self, kind: str, patience: float = 20.0) -> bool:
-        """Send one new alert as Wazuh's integration would: until it is acknowledged. False where nobody listens."""
+    def send(self, kind: str, life: Life, patience: float = 20.0) -> bool:
+        """Send one new alert as Wazuh's integration would: until it is acknowledged. False where nobody lives."""
         self._number += 1
         alert, target = self._alert(kind, self._number)
         end = CLOCK.monotonic() + patience
-        while CLOCK.monotonic() < end:
+        while CLOCK.monotonic() < end and not life.ended:
             with suppress(requests.RequestException):
                 answer = self._wazuh.post(f"http://127.0.0.1:{self.port}/hooks/wazuh", json=alert, timeout=10)
                 if answer.status_code == 202:
