@@ -94,7 +94,9 @@ class Ruling:
         key = key_of(scene, judged, past.round)
         if work.get(KIND, key) is not None:
             return ""
-        word = self._word(work, policy, judged, scene, past, key)
+        word = self._word(work, policy, judged, scene, past, entity)
+        if word.state == ACT and decision.target is not None:
+            word = self._paid(work, policy, decision, decision.target, scene, key) or word
         grant = self._grant(policy, judged, scene, entity, key, word) if decision.target else None
         record = self._note(work, policy, judged, scene, word, grant, key)
         if word.state in (ACT, ASK):
@@ -103,7 +105,7 @@ class Ruling:
         self._considered(work, record)
         return word.state
 
-    def _word(self, work: Transaction, policy: Policy, judged: Judged, scene: Scene, past: Past, key: str) -> Word:
+    def _word(self, work: Transaction, policy: Policy, judged: Judged, scene: Scene, past: Past, entity: str) -> Word:
         word = self._under_modes(policy, judged)
         if word.state not in (ACT, ASK):
             return word
@@ -115,8 +117,9 @@ class Ruling:
         covered = self._covered(work, scene, judged.decision, past)
         if covered:
             return Word(COVERED, covered)
-        word = _for_a_person(word, judged.decision, past)
-        return self._budgeted(work, policy, judged, scene, key) or word if word.state == ACT else word
+        if not entity:
+            return Word(STOPPED, "there is no case to act in: the alert is gone from TheHive", "no case")
+        return _for_a_person(word, judged.decision, past)
 
     def _under_modes(self, policy: Policy, judged: Judged) -> Word:
         """As the playbooks and the guardrails said, under the modes as they are now."""
@@ -139,11 +142,11 @@ class Ruling:
                 return f"it was denied in this case ({key}): {asked.body['why']}"
         return ""
 
-    def _budgeted(self, work: Transaction, policy: Policy, judged: Judged, scene: Scene, key: str) -> Word | None:
-        assert judged.decision.target is not None  # noqa: S101 - `_word` has looked
-        expense = budget.Expense(
-            key, judged.decision.responder, POLICY_KIND[judged.decision.target.kind], scene.case_id
-        )
+    def _paid(
+        self, work: Transaction, policy: Policy, decision: Decision, target: Target, scene: Scene, key: str
+    ) -> Word | None:
+        """Take it from the budget; the word where there is nothing left of it."""
+        expense = budget.Expense(key, decision.responder, POLICY_KIND[target.kind], scene.case_id)
         why = budget.spend(work, policy, expense, self._tools.clock.now())
         return Word(HELD, why, "policy limits") if why else None
 

@@ -411,6 +411,17 @@ def test_a_verdict_on_an_alert_without_a_case_opens_one_where_something_is_to_be
     assert plant.service.record("case").body["alerts"] == ["siem01:1794881684.1"]
 
 
+def test_where_the_alert_was_deleted_meanwhile_nothing_is_started_on_nothing(plant: Plant) -> None:
+    plant.hive.takes = 20
+    plant.service.receive(plant.alert(1, level=5, groups=["sshd", "authentication_failed"], id="5710"))
+    plant.service.run(10)
+    plant.hive.alerts.clear()
+    plant.service.run(60)
+    assert plant.service.buried == []
+    assert (plant.decision().state, plant.hive.started) == (ruling.STOPPED, [])
+    assert "gone from TheHive" in plant.decision().body["why"]
+
+
 def test_nothing_is_decided_for_a_case_that_was_closed_before_the_verdict(plant: Plant) -> None:
     plant.service.receive(plant.alert())
     plant.hive.takes = 20
