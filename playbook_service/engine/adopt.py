@@ -77,6 +77,8 @@ class Adoption:
         if action.status not in FINISHED_JOB:
             too_long = self._tools.clock.now() - item.put_at > _RUNS_AT_MOST
             return Done() if too_long else Later(_POLL, f"{action.definition} is running")
+        if any(_undoes(other, action) for other in actions.values()):
+            return Done()  # it is history, here or with an older memory
         ended = launch.read_ending(action)
         starts = {name: one.started_at for name, one in actions.items()}
         seen = Seen(entity, entity_id, case_id, action, ended, _who(action, ended), starts)
@@ -159,6 +161,14 @@ def case_of(hive: Hive, entity: str, entity_id: str) -> str:
             return entity_id
     alert = hive.alert(entity_id)
     return alert.case_id if alert is not None else ""
+
+
+def _undoes(other: Action, action: Action) -> bool:
+    """Has another action undone what this one did?"""
+    if UNDO.get(_responder(other)) != _responder(action) or other.started_at < action.started_at:
+        return False
+    ended = launch.read_ending(other)
+    return other.status in FINISHED_JOB and ended.success and ended.full.get("result") in _RELEASED
 
 
 def _is_older(seen: Seen, begun: Record) -> bool:

@@ -126,6 +126,25 @@ def test_one_that_the_product_has_ended_already_is_history(house: House):
     assert house.leases == []
 
 
+def test_one_that_was_undone_since_is_history_however_old_our_memory_is(house: House):
+    """Also where our own undo is long forgotten: the product is not contained any more, so no lease is made of it."""
+    full = by_hand(house) | {"until": None, "duration": {"seconds": 3600}}
+    house.hive.start_by_hand("FirewallBlock", full)
+    house.clock.advance(3600)
+    house.hive.start_by_hand("FirewallUnblock", {"result": "released"}, created_by=SERVICE)
+    house.clock.advance(60 * DAY)
+    tell(house)
+    assert house.leases == []
+
+
+def test_one_that_was_started_anew_after_an_undo_counts(house: House):
+    house.hive.start_by_hand("FirewallUnblock", {"result": "released"})
+    house.clock.advance(60)
+    house.hive.start_by_hand("FirewallBlock", by_hand(house))
+    tell(house, "~h2")
+    assert len(house.leases) == 1
+
+
 def test_prolonging_our_block_by_hand_moves_the_end_of_the_lease(house: House):
     house.lease_in_force(3600)
     house.hive.start_by_hand("FirewallBlock", by_hand(house, 2 * DAY, result="extended"))
