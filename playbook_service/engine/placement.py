@@ -168,11 +168,12 @@ def _search(work: Transaction, terms: Terms, facts: Facts, now: float, me: str) 
 
 
 def _holds(work: Transaction, entry: Entry, now: float) -> bool:
-    """A case, or a reservation whose alert is still on its way."""
+    """A case, or a reservation whose alert is still on its way: new, or loose until a verdict brings it there."""
     if entry["case"]:
         return True
     record = work.get(arrival.KIND, entry["by"])
-    return record is not None and record.state == arrival.NEW and now - entry["opened"] < _OPENS_WITHIN
+    coming = record is not None and record.state in (arrival.NEW, arrival.LOOSE)
+    return coming and float(now - entry["opened"]) < _OPENS_WITHIN
 
 
 def _same(entry: Entry, terms: Terms, facts: Facts) -> bool:

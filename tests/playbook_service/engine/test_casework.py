@@ -266,7 +266,10 @@ def test_an_alert_that_was_deleted_in_thehive_is_let_go(service: Service, hive: 
     assert service.record(arrival.KIND).state == arrival.LOOSE
 
 
-def test_a_reservation_that_came_to_nothing_holds_nobody_up_for_ever(service: Service, hive: CaseHive) -> None:
+@pytest.mark.parametrize("state", [arrival.NEW, arrival.LOOSE])
+def test_a_reservation_that_came_to_nothing_holds_nobody_up_for_ever(
+    service: Service, hive: CaseHive, state: str
+) -> None:
     service.receive(alert(1))
     service.loop.run_due(1)
     first = service.record(arrival.KIND)
@@ -278,7 +281,7 @@ def test_a_reservation_that_came_to_nothing_holds_nobody_up_for_ever(service: Se
         for record in work.find("casekey"):
             entries = [{**entry, "case": ""} for entry in record.body["entries"]]
             work.save("casekey", record.key, {"entries": entries}, state="open")
-        work.save(arrival.KIND, first.key, first.body, state=arrival.NEW)
+        work.save(arrival.KIND, first.key, first.body, state=state)
     service.receive(alert(2))
     service.run(300, step=10)
     assert hive.board == {}, "it waits for the other"
