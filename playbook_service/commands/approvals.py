@@ -17,7 +17,7 @@ from playbook_service.cli import DONE
 from playbook_service.commands.opened import Opened, add_config, opened, print_json, print_table, safe
 from playbook_service.engine import approval, lease
 from playbook_service.hive.discovery import connect
-from playbook_service.service import connect_hive
+from playbook_service.parts import connect_hive
 from playbook_service.store.contract import Filter, Record, Transaction
 from propolis.clock import utc_text
 from propolis.duration import duration_text

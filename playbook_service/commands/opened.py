@@ -18,8 +18,8 @@ from typing import Any, NamedTuple, cast
 from playbook_service.audit.journal import Journal
 from playbook_service.engine.tools import Tools
 from playbook_service.hive.contract import Hive
+from playbook_service.parts import open_store, policy_of
 from playbook_service.playbook import Playbooks
-from playbook_service.service import open_store, policy_of
 from playbook_service.settings import Settings, load
 from playbook_service.store.contract import Store
 from propolis.clock import Clock, SystemClock
