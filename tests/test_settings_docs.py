@@ -55,3 +55,15 @@ def test_a_setting_that_is_marked_as_a_secret_is_masked_and_may_stand_in_a_file(
 def test_a_bar_in_a_help_text_does_not_end_its_cell():
     row = Setting("odd", "size", 1536 * 1024, "One | two.")
     assert markdown((row,)).splitlines()[-1] == "| `odd` | `PROPOLIS_ODD` | size | `1536k` |  | One \\| two. |"
+
+
+def test_what_the_page_says_of_files_and_variables_is_so(tmp_path: Path):
+    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "propolis.yml").write_text(example)
+    (tmp_path / "key").write_text(" from-a-file \n")
+    names = {"PROPOLIS_CONFIG": str(tmp_path / "propolis.yml"), "PROPOLIS_CORTEX_KEY_FILE": str(tmp_path / "key")}
+    settings = load(names | {"PROPOLIS_MODE": "approve", "PROPOLIS_LISTEN": ""})
+    assert (settings["mode"], settings.origins["mode"]) == ("approve", "PROPOLIS_MODE")
+    assert settings.origins["listen"] == str(tmp_path / "propolis.yml")
+    assert settings["cortex_key"] == "from-a-file"
+    assert load(names | {"PROPOLIS_CORTEX_KEY": "direct"})["cortex_key"] == "direct"
