@@ -123,9 +123,7 @@ def test_an_alert_is_made_once_with_all_that_hangs_on_it(right: Hive, made: Aler
     assert right.home(observable.id) == ("alert", made.id)
 
 
-def test_an_alert_takes_a_file(lab: Lab, right: Hive, request: pytest.FixtureRequest) -> None:
-    if lab.version == 4:
-        request.applymarker(pytest.mark.xfail(reason="the lab does not read TheHive 4's inline files", strict=False))
+def test_an_alert_takes_a_file(right: Hive) -> None:
     draft = limits.as_file(ObservableDraft("wazuh-alert", '{"rule":{"id":"5763"}}' + " " * 5000), "alert.json")
     alert, _ = right.create_alert(DRAFT._replace(reference="with-a-file", observables=(draft,), techniques=()))
     (observable,) = right.alert_observables(alert.id)
