@@ -364,3 +364,52 @@ def test_a_filter_for_thehives_own_notifiers_passes_what_it_should_and_nothing_e
 
 def test_every_filter_of_the_page_is_tried():
     assert {block.about for block in marked("filter")} == set(FILTERS)
+
+
+def call(lab: Lab, who: str, method: str, path: str, body: Any = None) -> Any:
+    headers = {"Authorization": f"Bearer {getattr(lab.keys, who)}"}
+    client = session(lab.thehive_url, headers=headers, retries=0)
+    answer = client.request(method, path, json=body, retry=False)
+    client.close()
+    return answer.json() if answer.body else None
+
+
+def prepared(lab: Lab) -> str:
+    """The page's own filters with the notifiers it names; returns the id of a case."""
+    notifiers: dict[str, dict[str, Any]] = {
+        "raw alerts": {"name": "RunAnalyzer", "analyzers": ["WazuhAlert_1_0"]},
+        "addresses": {"name": "RunAnalyzer", "analyzers": ["AbuseIPDB_2_0", "OTXQuery_2_0"]},
+        "reports": {"name": "RunResponder", "responders": ["ConsensusVerdict_1_0"]},
+        "marked": {"name": "RunResponder", "responders": ["FirewallBlock_1_0"]},
+    }
+    lab.enable_all()
+    for block in marked("filter"):
+        trigger = {"name": "FilteredEvent", "filter": json.loads(block.text)}
+        lab.add_notification({"trigger": trigger, "notifier": notifiers[block.about]})
+    call(lab, "admin", "POST", "/api/v1/observable/type", {"name": "wazuh-alert", "isAttachment": False})
+    made: str = call(lab, "analyst", "POST", "/api/v1/case", {"title": "t", "description": "d"})["_id"]
+    return made
+
+
+def test_thehives_own_notifiers_run_the_workers_with_the_filters_of_the_page():
+    """No service: an alert is read, its address asked about and weighed, and blocked when an analyst marks it."""
+    samples = ROOT / "playbook_service" / "samples"
+    lines = (samples / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
+    alert = next(line for line in lines if json.loads(line)["rule"]["id"] == "5712")
+    folders = {"analyzers": [ROOT / "analyzers"], "responders": [ROOT / "responders"]}
+    with Lab(5, reports=[samples / "reports.jsonl"], **folders) as lab:
+        case = prepared(lab)
+        raw = {"dataType": "wazuh-alert", "data": alert}
+        call(lab, "analyst", "POST", f"/api/v1/case/{case}/observable", raw)
+        lab.settle(90)
+        steps = [{"_name": "getCase", "idOrName": case}, {"_name": "observables"}]
+        found = call(lab, "analyst", "POST", "/api/v1/query", {"query": steps})
+        (address,) = [one for one in found if one["data"] == "203.0.113.17"]
+        assert {"AbuseIPDB_2_0", "OTXQuery_2_0"} <= set(address["reports"])
+        assert any(tag.startswith("propolis:verdict=") for tag in address["tags"])
+        actions = f"/api/connector/cortex/action/case_artifact/{address['_id']}"
+        assert {one["responderName"] for one in call(lab, "analyst", "GET", actions)} == {"ConsensusVerdict_1_0"}
+        call(lab, "analyst", "PATCH", f"/api/v1/observable/{address['_id']}", {"ioc": True})
+        lab.settle(90)
+        ran = [one["responderName"] for one in call(lab, "analyst", "GET", actions)]
+        assert ran.count("FirewallBlock_1_0") == 1
