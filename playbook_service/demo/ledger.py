@@ -17,7 +17,7 @@ class Row:
     target: str
     evidence: str
     decision: str
-    """`observed`, `asked`, `acted alone` or `refused`."""
+    """`observed`, `asked`, `acted alone`, `refused` or `by hand`."""
     who: str = ""
     where: str = ""
     key: str = ""

@@ -6,7 +6,7 @@ from types import TracebackType
 
 from playbook_service.hive.common import Common
 from playbook_service.hive.discovery import connect
-from playbook_service.hive.model import Action, Task
+from playbook_service.hive.model import Action, ObservableDraft, Task
 from playbook_service.lab import Lab
 from playbook_service.lab.lab import PEOPLE
 from propolis.errors import InputError
@@ -53,6 +53,10 @@ class Person:
         headers = {"Authorization": f"Bearer {self._key}"}
         with session(self._url, headers=headers, secrets=(self._key,)) as client:
             client.patch(f"/api/{'v1/' if self._version == 5 else ''}case/{segment(case_id)}", json=body)
+
+    def add(self, case_id: str, data_type: str, data: str, message: str) -> str:
+        """Add an observable to a case; returns its id."""
+        return self.hive.create_observable(case_id, ObservableDraft(data_type, data, message)).id
 
     def start(self, responder: str, observable_id: str) -> None:
         """Start a responder on an observable, as from TheHive's menu. Raises InputError where it is not offered."""

@@ -44,6 +44,12 @@ class Play:
         by_id = {alert["id"]: alert for alert in self._alerts}
         return [by_id[one] for one in ids]
 
+    def again(self, id_: str, number: int) -> dict[str, Any]:
+        """A sample alert as it would be if its rule fired once more, so many seconds later."""
+        (alert,) = self.alerts(id_)
+        began, _, offset = id_.partition(".")
+        return {**alert, "id": f"{int(began) + number}.{int(offset) + number}"}
+
     def send(self, alerts: list[dict[str, Any]]) -> None:
         """Have Wazuh send them; told in one line for each rule."""
         told: dict[str, list[dict[str, Any]]] = {}
@@ -160,7 +166,7 @@ def _short(text: str) -> str:
 def rendered(markdown: str) -> list[str]:
     """The lines of a task's text as TheHive shows them: without escapes, emphasis and empty lines."""
     plain = re.sub(r"(?<!\\)(\*\*|`)", "", markdown)
-    return [line for line in re.sub(r"\\(\W)", r"\1", plain).splitlines() if line.strip()]
+    return [line for line in re.sub(r"\\([^A-Za-z0-9])", r"\1", plain).splitlines() if line.strip()]
 
 
 def target_of(decision: Record) -> str:

@@ -1,4 +1,4 @@
-"""The story: eight parts of one Tuesday at Example Corp (`samples/README.md`), each told from what is seen.
+"""The story: parts of one Tuesday at Example Corp (`samples/README.md`), each told from what is seen.
 
 A part returns nothing: it notes promises in the play's ledger. One that does not see what it waits for ends there, is
 noted as a promise that was not kept, and the story goes on.
@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from playbook_service.audit.chain import verify
+from playbook_service.demo.ledger import Row
 from playbook_service.demo.play import Play
 from playbook_service.demo.witness import Unseen
 from playbook_service.engine import arrival
@@ -25,9 +26,33 @@ FAST = ("malicious-ip", "web-attack")
 GUESSER = "203.0.113.17"
 THIEF = "203.0.113.41"
 SHOCKER = "203.0.113.99"
-RESEARCHER = "198.51.100.10"
-SCANNER = "198.51.100.200"
 CDN = "198.51.100.80"
+SPOTTED = "203.0.113.18"
+_FIVE_SEVEN_TEN = (
+    "1794881647.14228", "1794881652.15815", "1794881657.17404", "1794881662.18989", "1794881667.20572",
+    "1794881672.22161", "1794881677.23750",
+)  # fmt: skip
+_FIVE_SEVEN_TWELVE = "1794881684.25339"
+_MINUTE = 60
+
+
+class Mistake(NamedTuple):
+    """An address that is blocked on an analyst's word, and why it should not have been."""
+
+    address: str
+    alerts: tuple[str, ...]
+    why: str
+
+
+MISTAKES = {
+    5: Mistake("198.51.100.10", ("1794894241.77869",), "A university's internet-wide scan, announced and harmless."),
+    4: Mistake(
+        "203.0.113.77",
+        ("1794907210.120693", "1794907219.122839", "1794907228.124985", "1794907248.127131"),
+        "A supplier's nightly job with an old password.",
+    ),
+}
+"""By TheHive's version: 4 looks into the observables of cases only, and the scan alone is worth no case."""
 
 
 class Part(NamedTuple):
@@ -40,7 +65,7 @@ class Part(NamedTuple):
 def observe(play: Play) -> None:
     """A fresh installation observes."""
     play.probe("FirewallBlock", GUESSER)
-    play.send(play.alerts("1794881647.14228", "1794881652.15815", "1794881657.17404", "1794881662.18989"))
+    play.send(play.alerts(*_FIVE_SEVEN_TEN, _FIVE_SEVEN_TWELVE))
     decision = play.witness.decision(GUESSER, "FirewallBlock", "observe")
     case = play.show_case(decision)
     evidence = play.show_evidence(decision)
@@ -58,7 +83,7 @@ def observe(play: Play) -> None:
 def approve(play: Play) -> None:
     """The same attacker, and an operator who wants to be asked."""
     play.modes("approve", RESPONSES)
-    play.send(play.alerts("1794881667.20572", "1794881672.22161", "1794881677.23750", "1794881684.25339"))
+    play.send([play.again(_FIVE_SEVEN_TWELVE, _MINUTE)])
     decision = play.witness.decision(GUESSER, "FirewallBlock", "ask")
     row = play.row("brute force", decision, "asked", play.show_case(decision), play.show_evidence(decision))
     play.ledger.promise("approve: nothing is done before somebody said yes", play.probe("FirewallBlock", GUESSER))
@@ -123,10 +148,10 @@ def guardrail(play: Play) -> None:
     row = play.row("shared infrastructure", decision, "refused", case, evidence)
     row.who = "guardrail"
     play.ledger.promise("a guardrail stops what the evidence would allow", play.probe("FirewallBlock", CDN))
-    by_hand(play, decision.ref)
+    past_the_service(play, decision.ref)
 
 
-def by_hand(play: Play, case_id: str) -> None:
+def past_the_service(play: Play, case_id: str) -> None:
     """An analyst tries it in TheHive's own menu, past the service: the responder has the same guardrails."""
     analyst = play.people["analyst"]
     found = next(one for one in analyst.hive.observables(case_id) if one.data == CDN)
@@ -144,24 +169,44 @@ def by_hand(play: Play, case_id: str) -> None:
     play.ledger.promise("and the responder refuses an analyst too", refused and play.probe("FirewallBlock", CDN))
 
 
+def by_hand(play: Play) -> None:
+    """What an analyst starts in TheHive's own menu is a lease from then on, too."""
+    analyst, case_id = play.people["analyst"], play.witness.decision(GUESSER, "FirewallBlock", "ask").ref
+    found = analyst.add(case_id, "ip", SPOTTED, "Seen in the log, a minute after the first one")
+    began = play.stage.clock.now()
+    analyst.start("FirewallBlock", found)
+    play.voice.tell("analyst", f"{analyst.login} adds {SPOTTED} to the first case and starts FirewallBlock on it")
+    record = play.witness.taken_over(SPOTTED)
+    case = analyst.hive.case(case_id)
+    row = Row(
+        "by hand", case.number if case else 0, SPOTTED, "an analyst's eyes", "by hand", key=record.key, alert_at=began,
+        decided_at=began,
+    )  # fmt: skip
+    play.ledger.rows.append(row)
+    play.contained(row)
+    dropped = not play.probe("FirewallBlock", SPOTTED)
+    play.ledger.promise("what an analyst starts by hand becomes a lease too", dropped and row.who == analyst.login)
+
+
 def false_positive(play: Play) -> None:
-    """Blocked on an analyst's word, and then it was a university's scanner."""
-    play.send(play.alerts("1794894241.77869"))
-    decision = play.witness.decision(RESEARCHER, "FirewallBlock", "ask")
+    """Blocked on an analyst's word, and then it was nothing of the kind."""
+    mistake, analyst = MISTAKES[play.stage.terms.version], play.people["analyst"]
+    play.send(play.alerts(*mistake.alerts))
+    decision = play.witness.decision(mistake.address, "FirewallBlock", "ask")
     row = play.row("false positive", decision, "asked", play.show_case(decision), play.show_evidence(decision))
     play.ask_and_grant(row)
-    play.probe("FirewallBlock", RESEARCHER)
-    play.people["analyst"].close(decision.ref, FALSE, "A university's internet-wide scan, announced and harmless.")
-    play.voice.tell("analyst", f"{play.people['analyst'].login} finds out and closes case #{row.case} as FalsePositive")
+    play.probe("FirewallBlock", mistake.address)
+    analyst.close(decision.ref, FALSE, mistake.why)
+    play.voice.tell("analyst", f"{analyst.login} closes case #{row.case} as FalsePositive: {mistake.why}")
     ended = play.witness.ended(row.key)
     row.released_at, row.released_by = float(ended.body["ended_at"]), str(ended.body["ended_by"])
     play.voice.tell("Propolis", f"lease {row.key} released early: {row.released_by}")
-    play.ledger.promise("a false positive is released at once", play.probe("FirewallBlock", RESEARCHER))
+    play.ledger.promise("a false positive is released at once", play.probe("FirewallBlock", mistake.address))
     closing = play.witness.closing(decision.ref)
     told = next(line for line in play.audited("case closed") if line["case"] == decision.ref)
     labels = list(told.get("labels") or ())
     play.voice.tell("Propolis", f"learned: {', '.join(labels)} labelled {closing.body['judgement']}")
-    play.ledger.promise("and it leaves a label to learn from", f"ip {RESEARCHER}" in labels)
+    play.ledger.promise("and it leaves a label to learn from", f"ip {mistake.address}" in labels)
 
 
 def suppression(play: Play) -> None:
@@ -230,10 +275,11 @@ PARTS = (
     Part("4. Malware on a workstation: isolated after a grant", host),
     Part("5. Strong evidence, and the operator lets Propolis act: blocked without asking", enforce),
     Part("6. Evidence is not everything: a guardrail, whoever asks", guardrail),
-    Part("7. A mistake: closed as FalsePositive, released, remembered", false_positive),
-    Part("8. The scanner we pay for: three false positives, and nobody is asked again", suppression),
-    Part("9. Nothing is for ever: the leases run out", expiry),
-    Part("10. The record", audit),
+    Part("7. By hand: what an analyst starts in TheHive becomes a lease too", by_hand),
+    Part("8. A mistake: closed as FalsePositive, released, remembered", false_positive),
+    Part("9. The scanner we pay for: three false positives, and nobody is asked again", suppression),
+    Part("10. Nothing is for ever: the leases run out", expiry),
+    Part("11. The record", audit),
 )
 
 

@@ -12,7 +12,7 @@ from playbook_service.engine.deciding import VERDICT
 from playbook_service.engine.placement import CASE
 
 _HEADS = ("case", "target", "evidence", "decision", "by", "contained in", "released")
-_KINDS = {"observed": "dim", "asked": "ask", "acted alone": "act", "refused": "stopped"}
+_KINDS = {"observed": "dim", "asked": "ask", "acted alone": "act", "refused": "stopped", "by hand": "suppressed"}
 
 
 def count(play: Play) -> None:

@@ -14,7 +14,7 @@ from propolis.alert import Alert
 from propolis.errors import PropolisError
 
 Found = TypeVar("Found")
-PATIENCE = 20.0
+PATIENCE = 30.0
 """Seconds that the service has for a step of the story."""
 _LOOK = 0.1
 
@@ -67,6 +67,15 @@ class Witness:
     def contained(self, key: str) -> Record:
         """A lease in force; waits for it."""
         return self.until(f"the lease {key} in force", lambda work: _of(work, lease.KIND, key, lease.ACTIVE))
+
+    def taken_over(self, target: str) -> Record:
+        """The lease made of a containment that somebody else started; waits for it."""
+
+        def look(work: Transaction) -> Record | None:
+            found = (one for one in work.find(lease.KIND) if one.body.get("taken"))
+            return next((one for one in found if one.body["grant"]["target"] == target), None)
+
+        return self.until(f"a lease for what was started by hand on {target}", look)
 
     def ended(self, key: str, seconds: float = PATIENCE) -> Record:
         """A lease that has ended; waits for it."""
