@@ -20,7 +20,7 @@ from playbook_service.engine.crashpoint import reached
 from playbook_service.engine.step import Commit, Done, Later, Outcome, follow
 from playbook_service.engine.tools import Tools
 from playbook_service.playbook.responder import RESPONDERS
-from playbook_service.store.contract import Conflict, Filter, Item, Record, Transaction
+from playbook_service.store.contract import Filter, Item, Record, Transaction
 
 KIND = "lease"
 WISHED, ACTIVE, DOUBTFUL, RELEASING = "wished", "active", "doubtful", "releasing"
@@ -151,19 +151,17 @@ def release(tools: Tools, item: Item) -> Outcome:
     lease = str(item.body["lease"])
     with tools.store.transaction() as work:
         record = work.get(KIND, lease)
-        extending = record is not None and _is_being_extended(work, record)
     if record is None or record.state not in IN_FORCE:
         return Done()
     left = float(record.body["until"]) + _slack(record) - tools.clock.now()
     if record.state != RELEASING and left > 0:
         return Later(min(left, 3600.0), "the lease is in force")
-    if extending:
-        return Later(
-            _EXTENDS_WITHIN, "an extension that was begun is waited for, so that it does not come after the undo"
-        )
     key = _undo_key(record)
     if record.state != RELEASING:
-        record = _begin_undo(tools, record, key)
+        begun = _begin_undo(tools, record, key)
+        if begun is None:
+            return Later(_EXTENDS_WITHIN, "an extension that was begun is waited for: the undo must come after it")
+        record = begun
         reached("lease.undoing")
     outcome = launch.advance(tools, key)
     if isinstance(outcome, Later):
@@ -188,12 +186,13 @@ def _slack(record: Record) -> float:
     return 0.0 if record.body["ended_by"] else _SLACK
 
 
-def _begin_undo(tools: Tools, record: Record, key: str) -> Record:
+def _begin_undo(tools: Tools, record: Record, key: str) -> Record | None:
+    """Note that the undo is to be started; None while the containment is being extended."""
     wanted = Grant(**record.body["grant"])
     wish = launch.Wish(RESPONDERS[wanted.responder].undo, wanted.entity, wanted.entity_id, {"lease": record.key})
     with tools.store.transaction() as work:
         if _is_being_extended(work, record):
-            raise Conflict(f"an extension of {record.key} was begun at this moment")
+            return None
         launch.intend(work, key, wish, ref=wanted.entity_id)
         return work.save(KIND, record.key, record.body, version=record.version, state=RELEASING, ref=record.ref)
 

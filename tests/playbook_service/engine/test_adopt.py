@@ -85,7 +85,7 @@ def test_our_own_containments_are_not_taken_for_somebody_elses(house: House):
 
 def test_one_of_ours_whose_answer_was_lost_is_not_taken_over_while_it_is_looked_for(house: House):
     house.hive.lose_answer = True
-    house.hive.reports["FirewallBlock"] = [house.contained()]
+    house.hive.reports["FirewallBlock"] = [house.contained(lease="")]
     with house.store.transaction() as work:
         wanted = lease.Grant(
             "L1", "FirewallBlock", "case_artifact", OBSERVABLE_ID, CASE_ID, TARGET, DAY, "", "", "playbook x"
@@ -94,6 +94,23 @@ def test_one_of_ours_whose_answer_was_lost_is_not_taken_over_while_it_is_looked_
     tell(house, "~a1")
     house.run(60)
     assert [(record.key, record.state) for record in house.leases] == [("L1", lease.ACTIVE)]
+
+
+def test_what_was_started_for_a_lease_that_is_with_a_person_is_not_another_lease(house: House):
+    """Two showed where one was asked for: neither is taken for the lease, which is doubtful and ends all the same."""
+    house.hive.lose_answer = True
+    house.hive.reports["FirewallBlock"] = [house.contained()]
+    with house.store.transaction() as work:
+        wanted = lease.Grant(
+            "L1", "FirewallBlock", "case_artifact", OBSERVABLE_ID, CASE_ID, TARGET, DAY, "", "", "playbook x"
+        )
+        lease.grant(work, house.tools, wanted)
+    house.loop.run_due()
+    house.hive.start_by_hand("FirewallBlock", house.contained()["full"])
+    house.run(30)
+    tell(house, "~a1")
+    house.run(30)
+    assert [(record.key, record.state) for record in house.leases] == [("L1", lease.DOUBTFUL)]
 
 
 def test_a_containment_that_names_a_lease_which_was_lost_with_an_older_backup_is_that_lease_again(house: House):

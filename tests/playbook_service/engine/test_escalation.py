@@ -7,7 +7,7 @@ from seen_house import CASE_ID, House
 
 from playbook_service.engine import approval, lease
 from playbook_service.engine.deciding import VERDICT
-from playbook_service.engine.escalation import KIND
+from playbook_service.engine.escalation import KIND, case_seen
 from playbook_service.engine.escalation_rule import RULES, Rule, read_rules
 from propolis.errors import ConfigurationError
 
@@ -66,6 +66,18 @@ def test_a_case_tagged_critical_becomes_critical(house: House):
     assert house.hive.board[CASE_ID].severity == 4
     seen(house)
     assert [task.title for task in house.hive.made_tasks] == ["Escalate: tell the incident lead"]
+
+
+def test_two_occasions_at_once_escalate_once(house: House):
+    with house.store.transaction() as work:
+        for tags in ((), ("other",)):
+            case = house.hive.board[CASE_ID]._replace(severity=4, tags=tags)
+            assert case_seen(work, RULES, case) == 1
+    house.hive.change_case(severity=4)
+    house.run(30)
+    assert len(house.announced) == 1
+    assert house.audited == ["escalated"]
+    assert house.hive.reads.count("case") < 10
 
 
 def test_an_ordinary_case_is_left_alone(house: House):

@@ -128,6 +128,12 @@ def test_a_deletion_is_found_out_by_whoever_needs_the_thing(house: House, entity
     assert house.hive.reads == []
 
 
+def test_a_case_that_is_not_ours_costs_no_call(house: House):
+    house.hive.reads.clear()
+    house.hook("case", "~9")
+    assert house.hive.reads == []
+
+
 def test_an_entity_that_is_gone_ends_the_matter(house: House):
     del house.hive.board[CASE_ID]
     house.hook("case", CASE_ID)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from seen_house import ANNA, CASE_ID, DAY, OBSERVABLE_ID, SERVICE, House
+from seen_house import ANNA, CASE_ID, DAY, OBSERVABLE_ID, POLICY, SERVICE, House
 
 from playbook_service.engine import lease, renewal
 from playbook_service.engine.request import requests_of, who_tagged
+from playbook_service.engine.step import Done
 from playbook_service.hive.model import Audit
+from playbook_service.store.contract import Conflict, Item
 from propolis.clock import utc_text
 from propolis.errors import InputError, PropolisError
+from propolis.guardrails import Policy
 
 HOUR = 3600
 FAILED = {"success": False, "errorMessage": "fw1 cannot be reached"}
@@ -162,6 +165,33 @@ def test_a_release_waits_for_an_extension_that_was_begun_and_comes_after_it(hous
     assert state(house) == lease.ENDED
 
 
+def renewal_step(house: House, number: int = 1) -> Item:
+    return Item(1, "step", f"renew:L1:{number}", {"lease": "L1", "number": number}, 1, 0.0, 0.0)
+
+
+def test_a_lease_that_is_about_to_be_released_is_not_extended_any_more(house: House):
+    renew(house, HOUR)
+    with house.store.transaction() as work:
+        lease.end(work, house.tools, "L1", ANNA)
+    assert renewal.Renewals(house.tools).step(renewal_step(house)) == Done()
+    assert house.starts == ["FirewallBlock"]
+
+
+def test_a_release_at_the_very_moment_of_an_extension_comes_first(house: House):
+    """Another node ends the lease between our look at it and our start."""
+    renew(house, HOUR)
+
+    def meddling() -> Policy:
+        with house.store.transaction() as work:
+            lease.end(work, house.tools, "L1", ANNA)
+        return Policy.parse(POLICY)
+
+    with pytest.raises(Conflict):
+        renewal.Renewals(house.tools._replace(policy=meddling)).step(renewal_step(house))
+    house.run(10)
+    assert house.starts == ["FirewallBlock", "FirewallUnblock"]
+
+
 def test_a_second_renewal_takes_the_place_of_the_first(house: House):
     extends(house, DAY + HOUR, DAY + 3 * HOUR)
     renew(house, HOUR)
@@ -184,6 +214,23 @@ def seen(house: House, entity: str = "observable", entity_id: str = OBSERVABLE_I
 def test_an_analysts_tag_releases(house: House, entity: str, entity_id: str):
     house.hive.tag(entity_id, "propolis:release")
     seen(house, entity, entity_id)
+    assert (state(house), house.record(lease.KIND, "L1").body["ended_by"]) == (lease.ENDED, ANNA)
+
+
+def test_a_tag_that_comes_while_the_containment_is_still_being_started_waits_for_it():
+    house = House()
+    house.hive.slow = True
+    house.hive.reports = {"FirewallBlock": [house.contained()]}
+    house.hive.reports["FirewallUnblock"] = [{"success": True, "full": {"result": "released"}}]
+    with house.store.transaction() as work:
+        wanted = lease.Grant(
+            "L1", "FirewallBlock", "case_artifact", OBSERVABLE_ID, CASE_ID, "203.0.113.7", DAY, "", "", "x"
+        )
+        lease.grant(work, house.tools, wanted)
+    house.hive.tag(OBSERVABLE_ID, "propolis:release")
+    seen(house)
+    house.hive.slow = False
+    house.run(60)
     assert (state(house), house.record(lease.KIND, "L1").body["ended_by"]) == (lease.ENDED, ANNA)
 
 
