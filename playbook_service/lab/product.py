@@ -1,4 +1,4 @@
-"""The lab's products: a firewall, a directory and an endpoint manager, each nothing but a JSON file with a lock.
+"""The lab's products: a firewall, a directory and an EDR, each nothing but a JSON file with a lock.
 
 The lab's responders (`workers/`) contain things at them through `LabBackend`, in processes of their own; whoever wants
 to know whether something gets past them asks `Product`. A file holds what the product knows (`subjects`; none: any
@@ -59,7 +59,7 @@ class Kind(NamedTuple):
 
 FIREWALL = Kind("lab firewall", "ip", expires=True)
 DIRECTORY = Kind("lab directory", "account", expires=False)
-ENDPOINTS = Kind("lab endpoint manager", "host", expires=False)
+ENDPOINTS = Kind("lab EDR", "host", expires=False)
 
 
 class Product:
@@ -116,7 +116,8 @@ class Product:
         try:
             state: State = json.loads(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise BackendError(f"The {self.kind.title}'s file {self.path} cannot be read: {error}.") from None
+            why = error.strerror if isinstance(error, OSError) else "it holds no JSON"
+            raise BackendError(f"The {self.kind.title}'s file {self.path.name} cannot be read: {why}.") from None
         return state
 
     def _write(self, state: State) -> None:
@@ -132,7 +133,7 @@ class Product:
                 fcntl.flock(handle, fcntl.LOCK_EX)
                 yield
         except OSError as error:
-            raise BackendError(f"The {self.kind.title} cannot be written: {error}.") from None
+            raise BackendError(f"The {self.kind.title} cannot be written: {error.strerror}.") from None
 
 
 class LabBackend(Backend):

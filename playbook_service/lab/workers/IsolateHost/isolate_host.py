@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""IsolateHost and ReleaseHost of the lab: the guardrails of the real ones, at an endpoint manager that is a file."""
+"""IsolateHost and ReleaseHost of the lab: the guardrails of the real ones, at an EDR that is a file."""
 
 import sys
 from pathlib import Path
