@@ -95,10 +95,8 @@ class Adoption:
             self._released(work, seen, UNDO[responder])
 
     def _contained(self, work: Transaction, seen: Seen, responder: str) -> None:
-        """A lease; where one is in force on the target already, that is the one which was prolonged."""
+        """A lease, by the name that the report gives it; where one is in force on the target, that is prolonged."""
         named = str(seen.ended.full.get("lease") or "")
-        if named and work.get(lease.KIND, named) is not None:
-            return  # started for a lease of ours whose launch is with a person already
         wanted = self._grant(seen, responder, named)
         until = self._until(seen, wanted.seconds)
         standing = _standing(work, responder, wanted.target)

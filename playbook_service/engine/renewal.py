@@ -111,7 +111,7 @@ class Renewals:
 
     def _not_yet(self, record: Record) -> Outcome | None:
         """Why the responder is not to be started at this moment."""
-        if record.state != lease.ACTIVE or record.body["ended_by"] or self._is_reached(record):
+        if record.state != lease.ACTIVE or self._is_reached(record):
             return Done()
         left = float(record.body["next"]) - self._tools.clock.now()
         if left > 0:
@@ -130,6 +130,7 @@ class Renewals:
         return self._settled(record, ended) if ended else Done()
 
     def _is_reached(self, record: Record) -> bool:
+        """Does the product hold it as long as it is to last? One that is to be released now is reached too."""
         return float(record.body["held"]) + _SAME_END >= float(record.body["until"])
 
     def _held_back(self) -> str:

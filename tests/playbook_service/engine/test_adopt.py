@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from seen_house import ANNA, CASE_ID, DAY, OBSERVABLE_ID, SERVICE, TARGET, House
 
-from playbook_service.engine import lease
+from playbook_service.engine import launch, lease
 
 
 @pytest.fixture
@@ -94,6 +94,25 @@ def test_one_of_ours_whose_answer_was_lost_is_not_taken_over_while_it_is_looked_
     tell(house, "~a1")
     house.run(60)
     assert [(record.key, record.state) for record in house.leases] == [("L1", lease.ACTIVE)]
+
+
+def test_while_a_start_of_ours_is_in_doubt_an_action_like_it_is_nobodys(house: House):
+    """Another node asked for it and has not noted what came of it."""
+    wish = launch.Wish("FirewallBlock", "case_artifact", OBSERVABLE_ID, {})
+    action = house.hive.start_by_hand("FirewallBlock", by_hand(house))
+    with house.store.transaction() as work:
+        launch.intend(work, "contain:L1", wish, ref=OBSERVABLE_ID)
+        record = work.get(launch.KIND, "contain:L1")
+        assert record is not None
+        asking = work.save(launch.KIND, record.key, record.body, state=launch.ASKING, ref=OBSERVABLE_ID)
+    tell(house)
+    house.run(20)
+    assert house.leases == []
+    with house.store.transaction() as work:
+        known = {**asking.body, "known": [action.id]}  # it was there before we asked, so it is not ours
+        work.save(launch.KIND, asking.key, known, state=launch.ASKING, ref=OBSERVABLE_ID)
+    house.run(20)
+    assert len(house.leases) == 1
 
 
 def test_what_was_started_for_a_lease_that_is_with_a_person_is_not_another_lease(house: House):
