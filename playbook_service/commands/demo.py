@@ -9,9 +9,10 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from playbook_service.cli import DONE, FINDINGS
 from playbook_service.demo import story, summary
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         if quiet:
             print(json.dumps(summary.document(play), indent=1), flush=True)
         if arguments.serve:
-            _stay(stage)
+            _stay(stage, as_json=quiet)
         return DONE if play.ledger.kept else FINDINGS
 
 
@@ -77,13 +78,29 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     yield keep
 
 
-def _stay(stage: Stage) -> None:
+def _stay(stage: Stage, *, as_json: bool) -> None:
     """Say where everything is, and wait for Ctrl-C or SIGTERM."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    described = {**stage.lab.describe(), "password": PASSWORD}
-    described["propolis"] = {"url": stage.url, "webhookToken": stage.token, "folder": str(stage.folder)}
-    print(json.dumps(described, indent=2), flush=True)
+    described = {
+        **stage.lab.describe(), "password": PASSWORD,
+        "propolis": {"url": stage.url, "webhookToken": stage.token, "folder": str(stage.folder)},
+    }  # fmt: skip
+    print(json.dumps(described, indent=2) if as_json else "\n".join(_addresses(described)), flush=True)
     print("Everything stays up until Ctrl-C.", file=sys.stderr, flush=True)
     stop.wait()
+
+
+def _addresses(described: Mapping[str, Any]) -> Iterator[str]:
+    """Addresses, logins and keys, for people."""
+    hive, cortex, propolis = described["thehive"], described["cortex"], described["propolis"]
+    yield ""
+    yield f"TheHive   {hive['url']}   organisation {described['organisation']}, password {described['password']}"
+    for name, key in hive["keys"].items():
+        yield f"          {hive['logins'][name]:<24} key {key}"
+    yield f"Cortex    {cortex['url']}"
+    for name, key in cortex["keys"].items():
+        yield f"          {name:<24} key {key}"
+    yield f"Propolis  {propolis['url']}   bearer token for its hooks {propolis['webhookToken']}"
+    yield f"          settings, store, audit files and log are in {propolis['folder']}"
