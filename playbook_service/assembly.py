@@ -79,7 +79,7 @@ def build(settings: Settings, tools: Tools, outbox: Outbox, watch: Watch | None 
 def _containment(settings: Settings, tools: Tools, parts: Pipeline, outbox: Outbox) -> dict[str, Handler]:
     desk = approval.Desk(tools, parts.deciding.recheck)
     return {
-        "contain": lambda item: lease.contain(tools, item),
+        "contain": patient(lambda item: lease.contain(tools, item, parts.deciding.may_not_start)),
         "release": lambda item: lease.release(tools, item),
         "renew": patient(Renewals(tools).step),
         "request": patient(Requests(tools, settings["approvers"]).step),

@@ -24,8 +24,9 @@ from playbook_service.store.sqlite import SqliteStore
 from playbook_service.web.server import is_loopback
 from propolis.clock import Clock
 from propolis.errors import ConfigurationError
-from propolis.guardrails import Policy
+from propolis.guardrails import Policy, PolicyError
 from propolis.verdict import Options, load_sources
+from propolis.yamltree import Fault
 
 
 def policy_of(settings: Settings) -> Callable[[], Policy]:
@@ -34,7 +35,16 @@ def policy_of(settings: Settings) -> Callable[[], Policy]:
         built_in = Policy.parse(None)
         return lambda: built_in
     path = Path(settings["policy"])
-    return Reloading(path, lambda: Policy.parse(_text(path), source=str(path)), strict=True)
+    return Reloading(path, lambda: _policy(path), strict=True)
+
+
+def _policy(path: Path) -> Policy:
+    """Raises PolicyError also for a file that is gone: whatever the reason, everything is refused and waits."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(str(path), [Fault(None, "", f"it cannot be read: {error}")]) from None
+    return Policy.parse(text, source=str(path))
 
 
 def playbooks_of(settings: Settings) -> Callable[[], Playbooks]:

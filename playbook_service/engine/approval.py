@@ -59,6 +59,7 @@ def request(work: Transaction, tools: Tools, ask: Ask) -> bool:
     key = ask.grant.lease
     if work.get(KIND, key) is not None:
         return False
+    _supersede(work, tools, ask.grant)
     expires = tools.clock.now() + ask.valid_seconds
     body = {
         "grant": ask.grant._asdict(), "evidence": list(ask.evidence), "approvers": list(ask.approvers),
@@ -72,6 +73,20 @@ def request(work: Transaction, tools: Tools, ask: Ask) -> bool:
         lease=key, evidence=ask.grant.decision, until=expires,
     )  # fmt: skip
     return True
+
+
+def _supersede(work: Transaction, tools: Tools, grant: lease.Grant) -> None:
+    """Withdraw what was asked on other evidence about the same target: two questions about one thing confuse."""
+    for record in waiting(work, grant.case_id):
+        other = lease.Grant(**record.body["grant"])
+        if (other.responder, other.target) != (grant.responder, grant.target):
+            continue
+        body = {**record.body, "why": "the evidence has changed, so it was asked again"}
+        work.save(KIND, record.key, body, version=record.version, state=DENIED, ref=record.ref)
+        follow(work, "approve", f"{record.key}:tidy", approval=record.key)
+        tools.journal.write(
+            work, "approval withdrawn", case=grant.case_id, target=grant.target, lease=record.key, why=body["why"]
+        )
 
 
 class Desk:

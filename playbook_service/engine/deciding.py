@@ -209,15 +209,23 @@ class Deciding:
                 return "there is no record of the decision"
             return self._against(work, policy, record, wanted)
 
-    def _against(self, work: Transaction, policy: Policy, record: Record, wanted: lease.Grant) -> str:
+    def may_not_start(self, wanted: lease.Grant) -> str:
+        """Why what was decided may not be started any more: mode, kill switch or guardrails; empty: it may."""
+        policy = self._tools.policy()
+        with self._tools.store.transaction() as work:
+            record = work.get(ruling.KIND, wanted.lease)
+            return "" if record is None else self._held(work, policy, record)
+
+    def _held(self, work: Transaction, policy: Policy, record: Record) -> str:
         if ceiling(self._tools, policy) == "observe":
             return "the mode is observe by now, in which nothing is contained"
         held_back = policy.holds_back()
-        if held_back:
-            return held_back[0]
-        forbidden = self._forbidden(work, policy, record)
-        if forbidden:
-            return forbidden
+        return held_back[0] if held_back else self._forbidden(work, policy, record)
+
+    def _against(self, work: Transaction, policy: Policy, record: Record, wanted: lease.Grant) -> str:
+        held = self._held(work, policy, record)
+        if held:
+            return held
         if self._evidence_moved(work, record):
             return "the verdict has changed since it was asked; it is asked again where the playbooks still want it"
         other = ruling.in_force_on(work, wanted)

@@ -72,6 +72,19 @@ def advance(tools: Tools, key: str) -> Outcome:
     return _STAGES[record.state](tools, record)
 
 
+def is_intended(work: Transaction, key: str) -> bool:
+    """True for a launch that TheHive was not asked for yet."""
+    record = work.get(KIND, key)
+    return record is not None and record.state == INTENDED
+
+
+def call_off(work: Transaction, key: str, why: str) -> None:
+    """End a launch that TheHive was not asked for."""
+    record = work.get(KIND, key)
+    if record is not None and record.state == INTENDED:
+        work.save(KIND, key, {**record.body, "why": why}, version=record.version, state=FAILED, ref=record.ref)
+
+
 def ending(work: Transaction, key: str) -> Ended | None:
     """How a launch ended; None while it goes on."""
     record = work.get(KIND, key)

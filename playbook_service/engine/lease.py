@@ -11,7 +11,7 @@ told, and at its end the undo runs all the same, which is harmless because it to
 from __future__ import annotations
 
 from calendar import timegm
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import strptime
 from typing import Any, NamedTuple
 
@@ -26,7 +26,8 @@ KIND = "lease"
 WISHED, ACTIVE, DOUBTFUL, RELEASING = "wished", "active", "doubtful", "releasing"
 ENDED, REFUSED = "ended", "refused"
 IN_FORCE = (ACTIVE, DOUBTFUL, RELEASING)
-_NOTHING_DONE = ("would_contain", "already_contained")
+CALLED_OFF = "called_off"
+_NOTHING_DONE = ("would_contain", "already_contained", CALLED_OFF)
 _IN_FORCE_RESULTS = ("contained", "extended", "already_contained")
 _RELEASED_RESULTS = ("released", "already_released")
 _PAUSES = (30.0, 60.0, 300.0, 900.0, 3600.0)
@@ -72,9 +73,23 @@ def grant(work: Transaction, tools: Tools, wanted: Grant) -> bool:
     return True
 
 
-def contain(tools: Tools, item: Item) -> Outcome:
-    """Step `contain:<lease>`: start the responder, follow it, and make the lease from what it verified."""
+Against = Callable[[Grant], str]
+"""Why a containment that was decided must not be started any more (mode, kill switch, guardrails); empty: it may."""
+
+
+def _nothing_against(_: Grant) -> str:
+    return ""
+
+
+def contain(tools: Tools, item: Item, against: Against = _nothing_against) -> Outcome:
+    """Step `contain:<lease>`: start the responder, follow it, and make the lease from what it verified.
+
+    Between decision and start there may be hours in which TheHive was away, so `against` is asked right before it.
+    """
     lease = str(item.body["lease"])
+    called_off = _called_off(tools, lease, against)
+    if called_off is not None:
+        return called_off
     outcome = launch.advance(tools, _contain_key(lease))
     if isinstance(outcome, Later):
         return outcome
@@ -84,6 +99,22 @@ def contain(tools: Tools, item: Item) -> Outcome:
         return Done()
     reached("lease.settling")
     return Done(lambda work: _settle(work, tools, record, ended))
+
+
+def _called_off(tools: Tools, lease: str, against: Against) -> Outcome | None:
+    """The end of a containment that was not started yet and must not be any more."""
+    with tools.store.transaction() as work:
+        record = work.get(KIND, lease)
+        waiting = launch.is_intended(work, _contain_key(lease))
+    why = against(Grant(**record.body["grant"])) if record is not None and record.state == WISHED and waiting else ""
+    if record is None or not why:
+        return None
+
+    def commit(work: Transaction) -> None:
+        launch.call_off(work, _contain_key(lease), why)
+        _refuse(work, tools, record, CALLED_OFF, f"it was not started: {why}")
+
+    return Done(commit)
 
 
 def _settle(work: Transaction, tools: Tools, record: Record, ended: launch.Ended) -> None:

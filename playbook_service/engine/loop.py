@@ -22,6 +22,7 @@ from propolis.http import HttpError
 _LOG = logging.getLogger("propolis.engine")
 _QUEUES = (STEPS, "inbox")  # what is under way goes before what is new
 _FRESH = 0.1
+_STORE_PAUSE = 5.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 300.0
 
 
@@ -86,13 +87,17 @@ class Loop:
 
     def _work(self, owner: str) -> None:
         while not self._stop.is_set():
+            pause = self._pace.idle
             try:
                 busy = self._one(owner)
             except StoreError as error:
                 _LOG.error("the store does not work, waiting: %s", error)
-                busy = False
+                busy, pause = False, _STORE_PAUSE
+            except Exception:
+                _LOG.exception("a step could not be ended; its claim runs out, and it is run again")
+                busy, pause = False, _STORE_PAUSE
             if not busy:
-                self._woken.wait(self._pace.idle)
+                self._woken.wait(pause)
                 self._woken.clear()
 
     def _one(self, owner: str) -> bool:

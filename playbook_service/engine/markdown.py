@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&:@-])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#|<>~&@])")
+_LINKS = re.compile(r"(?i)(://|\bwww\.)")  # what Markdown makes a link of by itself
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
@@ -14,7 +15,7 @@ def plain(text: object, longest: int = 300) -> str:
     line = "".join(letter if letter.isprintable() else "?" for letter in line)
     if len(line) > longest:
         line = line[: longest - 3] + "..."
-    return _SPECIAL.sub(r"\\\1", line)
+    return _LINKS.sub(lambda match: match[0][:-1] + "\\" + match[0][-1], _SPECIAL.sub(r"\\\1", line))
 
 
 def code(text: object, longest: int = 300) -> str:

@@ -39,21 +39,17 @@ class Teller:
 
     def step(self, item: Item) -> Outcome:
         """Write the note, and announce it."""
-        what = str(item.body["what"])
+        about = next((word for word in _ABOUT if item.body.get(word)), "")
         with self._tools.store.transaction() as work:
-            record = work.get(lease.KIND, str(item.body.get("lease"))) if item.body.get("lease") else None
-            question = work.get(approval.KIND, str(item.body.get("approval"))) if item.body.get("approval") else None
-        if record is not None:
-            note, grant = _LEASE_NOTES[what](record), lease.Grant(**record.body["grant"])
-        elif question is not None:
-            note, grant = _approval_note(question, what), lease.Grant(**question.body["grant"])
-        else:
+            record = work.get(about, str(item.body[about])) if about else None
+        note = _ABOUT[about](record, str(item.body["what"])) if record is not None else None
+        if record is None or note is None:
             return Done()
-        if note is None:
-            return Done()
-        self._write(grant.case_id, note, item.key)
+        case_id = record.ref
+        if case_id:
+            self._write(case_id, note, item.key)
         reached("note.written")
-        message = Message(note.title, "\n".join(note.lines), "high" if note.urgent else "info", case=grant.case_id)
+        message = Message(note.title, "\n".join(note.lines), "high" if note.urgent else "info", case=case_id)
         return Done(lambda work: self._announce(work, message))
 
     def _write(self, case_id: str, note: Note, key: str) -> None:
@@ -125,6 +121,22 @@ _LEASE_NOTES: dict[str, Callable[[Record], Note | None]] = {
 }
 
 
+def _lease_note(record: Record, what: str) -> Note | None:
+    return _LEASE_NOTES[what](record)
+
+
+def _decision_note(record: Record, what: str) -> Note:
+    """What the playbooks wanted and a guardrail stopped, or a limit held back; the latter is somebody's to look at."""
+    decision, why = record.body["decision"], record.body["why"]
+    target = (decision["target"] or {}).get("data") or "several targets"
+    lines = [
+        f"{plain(decision['action'])} on {code(target)} was wanted and is not done: {plain(why, 1000)}",
+        f"By the rule {code(record.body['rule'] or 'of the guardrails')}.",
+    ]
+    urgent = what == "held"
+    return Note(f"{'HELD BACK' if urgent else 'Stopped'}: {target} ({decision['action']})", lines, urgent)
+
+
 def _approval_note(record: Record, what: str) -> Note | None:
     """A grant is told by what follows from it; a refusal or a lapse is worth a line of its own."""
     if what == f"approval {approval.GRANTED}":
@@ -132,3 +144,11 @@ def _approval_note(record: Record, what: str) -> Note | None:
     grant = lease.Grant(**record.body["grant"])
     lines = [f"{plain(grant.responder)} on {code(grant.target)} is not done: {plain(record.body['why'], 500)}."]
     return Note(f"Not approved: {grant.target} ({grant.responder})", lines)
+
+
+_ABOUT: dict[str, Callable[[Record, str], Note | None]] = {
+    lease.KIND: _lease_note,
+    approval.KIND: _approval_note,
+    "decision": _decision_note,
+}
+"""What a step is about (the word in its body, and the kind of record) -> the note that tells it."""

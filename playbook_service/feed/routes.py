@@ -23,7 +23,7 @@ from playbook_service.web.server import is_loopback
 from propolis.clock import utc_text
 from propolis.duration import LONGEST
 from propolis.errors import InputError, PropolisError
-from propolis.guardrails import Refused
+from propolis.guardrails import PolicyError, Refused
 
 _LOG = logging.getLogger("propolis.feed")
 _BODY = 10_000
@@ -59,12 +59,16 @@ class FeedApi:
         return answer_json({"ok": True, "entry": entry, "until": utc_text(until)})
 
     def _get(self, request: Request) -> Answer:
+        """404 with `listed: false` where it is not listed: a client can tell that from an address that is wrong."""
         self._doorkeeper.check(request)
+        name = request.parameters["name"]
         with _failures():
-            until = self._book.until(request.parameters["name"], request.parameters["entry"])
-        if until is None:
-            raise Failure(HTTPStatus.NOT_FOUND, "The entry is not listed.")
-        return answer_json({"ok": True, "until": utc_text(until)})
+            kind, entry = self._book.kind(name), self._book.entry(name, request.parameters["entry"])
+        if entry is None:
+            unlisted = {"ok": False, "error": "The entry is not listed.", "status": 404, "listed": False, "kind": kind}
+            return answer_json(unlisted, HTTPStatus.NOT_FOUND)
+        listed = {"ok": True, "listed": True, "kind": kind, "entry": entry.text, "until": utc_text(entry.until)}
+        return answer_json({**listed, "lease": entry.lease, "comment": entry.comment, "held": entry.held})
 
     def _delete(self, request: Request) -> Answer:
         self._doorkeeper.check(request)
@@ -92,6 +96,9 @@ class _failures:  # noqa: N801 - used as a statement
             raise Failure(HTTPStatus.BAD_REQUEST, str(error)) from None
         if isinstance(error, FeedError):
             raise Failure(HTTPStatus.CONFLICT, str(error)) from None
+        if isinstance(error, PolicyError):
+            sentence = "The policy is not valid, so nothing is listed until it is corrected."
+            raise Failure(HTTPStatus.SERVICE_UNAVAILABLE, sentence, {"Retry-After": "60"}) from None
         if isinstance(error, StoreError):
             sentence = "The store cannot be used; nothing was changed."
             raise Failure(HTTPStatus.SERVICE_UNAVAILABLE, sentence, {"Retry-After": "10"}) from None

@@ -57,14 +57,13 @@ class SqliteStore(Store):
             raise self._unusable(error) from error
         try:
             yield _SqliteTransaction(connection, self._clock.now())
-        except BaseException:
-            connection.execute("rollback")
-            raise
-        try:
             connection.execute("commit")
         except sqlite3.Error as error:
-            connection.execute("rollback")
+            _roll_back(connection)
             raise self._unusable(error) from error
+        except BaseException:
+            _roll_back(connection)
+            raise
 
     def check(self) -> None:
         with self.transaction() as work:
@@ -127,6 +126,12 @@ class SqliteStore(Store):
 
     def _unusable(self, error: sqlite3.Error) -> StoreError:
         return StoreError(f"The store {self._path} cannot be used: {error}.")
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    """Undo what is open. SQLite has done so by itself after a full disk or an I/O error."""
+    if connection.in_transaction:
+        connection.execute("rollback")
 
 
 class _SqliteTransaction(Transaction):

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from playbook_service.parts import check_exposure, feed_book
+from playbook_service.parts import check_exposure, feed_book, policy_of
 from playbook_service.service import Service
 from playbook_service.settings import Settings, load
 from playbook_service.store.memory import MemoryStore
 from propolis.clock import ManualClock, SystemClock
 from propolis.errors import ConfigurationError
-from propolis.guardrails import Policy
+from propolis.guardrails import Policy, PolicyError
 
 ALERT = {"id": "1767261599.482913", "rule": {"id": "5710", "level": 5}, "manager": {"name": "wazuh-1"}}
 TOKEN = "hook-t0ken"
@@ -160,3 +160,13 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path):
     assert process.returncode == 0
     assert any("propolis listens on 127.0.0.1:" in line for line in said)
     assert "s3cret-key" not in "".join(said)
+
+
+def test_a_policy_that_is_gone_refuses_as_a_broken_one_does(tmp_path: Path):
+    path = tmp_path / "policy.yml"
+    path.write_text("firewall: {own: [198.51.100.0/24]}\n")
+    policy = policy_of(settings(tmp_path, policy=str(path)))
+    assert policy().own_is_set
+    path.unlink()
+    with pytest.raises(PolicyError, match="cannot be read"):
+        policy()

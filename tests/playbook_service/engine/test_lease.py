@@ -40,12 +40,13 @@ class Shop:
             lambda: "enforce", "propolis@soc.example",
         )  # fmt: skip
         self.told: list[str] = []
+        self.against = ""
         self.loop = self.new_loop()
 
     def new_loop(self) -> Loop:
         """Another process with the same store."""
         handlers = {
-            "contain": lambda item: lease.contain(self.tools, item),
+            "contain": lambda item: lease.contain(self.tools, item, lambda grant: self.against),
             "release": lambda item: lease.release(self.tools, item),
             "tell": self.tell,
         }
@@ -273,3 +274,26 @@ def test_a_containment_is_listed_while_it_is_in_force(shop: Shop):
     shop.run(DAY + 60)
     with shop.store.transaction() as work:
         assert lease.in_force(work) == []
+
+
+def test_what_may_no_longer_be_done_when_its_turn_comes_is_not_started(shop: Shop):
+    shop.against = "the mode is observe by now"
+    shop.decide()
+    shop.run(30)
+    assert (shop.record.state, shop.told, shop.starts) == (lease.REFUSED, ["not contained"], [])
+    assert shop.record.body["report"]["message"] == "it was not started: the mode is observe by now"
+    shop.against = ""
+    shop.run(2 * DAY)
+    assert shop.starts == []
+
+
+def test_what_was_started_is_followed_to_its_end_whatever_the_mode_becomes(shop: Shop):
+    shop.hive.slow = True
+    shop.decide()
+    shop.run(10)
+    shop.against = "the mode is observe by now"
+    shop.hive.slow = False
+    shop.run(30)
+    assert shop.record.state == lease.ACTIVE
+    shop.run(DAY + 60)
+    assert shop.record.state == lease.ENDED

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -229,3 +230,35 @@ def test_threads_work_until_they_are_stopped_and_finish_what_they_hold(store: Me
     go_on.set()
     loop.stop()
     assert logged(store, "seen") == [{}]
+
+
+class Jammed(MemoryStore):
+    """A store that fails so many times in a way nobody foresaw."""
+
+    failures = 0
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        if self.failures:
+            self.failures -= 1
+            raise ValueError("nobody foresaw this")
+        with super().transaction() as work:
+            yield work
+
+
+def test_a_worker_outlives_a_failure_nobody_foresaw(clock: ManualClock):
+    store = Jammed(clock)
+    ran = threading.Semaphore(0)
+
+    def note(item: Item) -> Outcome:
+        ran.release()
+        return Done()
+
+    loop = loop_over(store, clock, {"note": note}, idle=0.01)
+    put(store, "note", "a")
+    store.failures = 2
+    loop.start(1)
+    while not ran.acquire(timeout=0.05):
+        loop.wake()
+    loop.stop()
+    assert store.failures == 0

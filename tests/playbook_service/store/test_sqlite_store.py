@@ -87,3 +87,18 @@ def test_the_room_of_what_was_forgotten_is_given_back(tmp_path: Path):
     store.compact()
     assert database.stat().st_size < before // 4
     store.close()
+
+
+def test_a_full_disk_is_an_error_of_the_store_and_over_when_there_is_room_again(tmp_path: Path):
+    store = SqliteStore(tmp_path / "propolis.db", ManualClock())
+    connection = store._connection()
+    connection.execute("pragma max_page_count = 40")
+    with pytest.raises(StoreError, match="full"), store.transaction() as work:
+        for number in range(1000):
+            work.save("alert", f"a{number}", {"text": "x" * 4000})
+    with store.transaction() as work:
+        assert work.count("alert") == 0
+    connection.execute("pragma max_page_count = 100000")
+    with store.transaction() as work:
+        work.save("alert", "a", {})
+    store.close()
