@@ -99,7 +99,7 @@ class Adoption:
         named = str(seen.ended.full.get("lease") or "")
         wanted = self._grant(seen, responder, named)
         until = self._until(seen, wanted.seconds)
-        standing = _standing(work, responder, wanted.target)
+        standing = lease.on_target(work, responder, wanted.target)
         if standing is not None:
             self._prolong(work, seen, standing, until)
         elif until > self._tools.clock.now() and lease.take(work, self._tools, wanted, until, seen.ended):
@@ -200,15 +200,6 @@ def _may_be_ours(launches: Sequence[Record], action: Action) -> bool:
         and identity(action) not in record.body["known"]
         for record in launches
     )
-
-
-def _standing(work: Transaction, responder: str, target: str) -> Record | None:
-    """The lease in force on a target, whatever its case."""
-    for record in lease.in_force(work):
-        wanted = lease.Grant(**record.body["grant"])
-        if wanted.responder == responder and wanted.target.casefold() == target.casefold():
-            return record
-    return None
 
 
 def _wish(seen: Seen, responder: str) -> Wish:

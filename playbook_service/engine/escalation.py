@@ -83,7 +83,8 @@ class Escalation:
 
     def _unanswered(self, work: Transaction, rule: Rule, case_id: str | None = None) -> list[Record]:
         before = self._tools.clock.now() - rule.unanswered
-        return [record for record in approval.waiting(work, case_id) if float(record.body["asked_at"]) <= before]
+        waiting = approval.waiting(work, case_id)
+        return [record for record in waiting if float(record.body.get("asked_at", record.updated_at)) <= before]
 
     # doing ----------------------------------------------------------------------------------------------------------
 

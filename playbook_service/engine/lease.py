@@ -330,6 +330,15 @@ def in_force(work: Transaction, case_id: str | None = None) -> list[Record]:
     return [record for state in IN_FORCE for record in work.find(KIND, Filter(state=state, ref=case_id))]
 
 
+def on_target(work: Transaction, responder: str, target: str) -> Record | None:
+    """The lease in force by which a responder contains a target, whatever its case and whoever began it."""
+    for record in in_force(work):
+        grant = record.body["grant"]
+        if grant["responder"] == responder and grant["target"].casefold() == target.casefold():
+            return record
+    return None
+
+
 def _contain_key(lease: str) -> str:
     return f"contain:{lease}"
 

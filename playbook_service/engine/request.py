@@ -2,7 +2,8 @@
 
 `propolis:release`, `propolis:renew=4h`, `propolis:permanent`. A tag is a person's word only where TheHive's own audit
 trail says who put it there, and that was not the service: tags also come with alerts, and from workers. On an
-observable it is about the containments that were started on it, on a case about all of the case.
+observable it is about the containments that were started on it, on a case about all of the case; never about those that
+began after it was put.
 
 Step `request:<entity>:<moment>` `{"entity", "entity_id", "case"}`, one for every change of what carries such a tag.
 Record `request`, key a hash of (entity, tag, audit): what became of it, so that a tag that stays works once.
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from playbook_service.engine import lease, renewal
+from playbook_service.engine import launch, lease, renewal
 from playbook_service.engine.markdown import code, plain
 from playbook_service.engine.notice import notice
 from playbook_service.engine.step import Done, Later, Outcome, follow
@@ -30,6 +31,8 @@ _PREFIX = "propolis:"
 _TOLD_WITHIN = 60.0
 """Seconds that TheHive's trail may lag behind the entity."""
 _LOOK_AGAIN = 5.0
+_SKEW = 120.0
+"""Seconds by which TheHive's clock may be behind ours."""
 _CUT_OFF = 200
 """Lines of the trail at which it may be incomplete."""
 
@@ -130,7 +133,8 @@ class Requests:
             why = request.fault or self._refused(request, author)
             results = [f"refused: {why}"] if why else []
             for record in _concerned(work, entity, entity_id, case_id) if not why else ():
-                results.append(self._carried_out(work, request, record, author.login))
+                if _began(work, record) <= author.at / 1000 + _SKEW:
+                    results.append(self._carried_out(work, request, record, author.login))
             self._note(work, key, case_id, request, author, results)
 
     def _refused(self, request: Request, author: Author) -> str:
@@ -173,3 +177,9 @@ def _concerned(work: Transaction, entity: str, entity_id: str, case_id: str) -> 
     """The leases that a tag there is about: in force, or on their way."""
     found = [*work.find(lease.KIND, Filter(state=lease.WISHED, ref=case_id)), *lease.in_force(work, case_id)]
     return [record for record in found if entity == "case" or record.body["grant"]["entity_id"] == entity_id]
+
+
+def _began(work: Transaction, record: Record) -> float:
+    """When a containment was started; 0 where that is forgotten by now."""
+    begun = work.get(launch.KIND, f"contain:{record.key}")
+    return float(begun.body["asked_at"]) if begun is not None else 0.0

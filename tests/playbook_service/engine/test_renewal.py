@@ -234,6 +234,19 @@ def test_a_tag_that_comes_while_the_containment_is_still_being_started_waits_for
     assert (state(house), house.record(lease.KIND, "L1").body["ended_by"]) == (lease.ENDED, ANNA)
 
 
+@pytest.mark.parametrize("entity_id", [OBSERVABLE_ID, CASE_ID])
+def test_a_tag_that_was_there_before_the_containment_is_not_about_it(entity_id: str):
+    house = House()
+    house.hive.tag(entity_id, "propolis:release")
+    house.clock.advance(2 * HOUR)
+    house.lease_in_force()
+    house.hive.tag(entity_id, "another")
+    seen(house, "case" if entity_id == CASE_ID else "observable", entity_id)
+    house.run(60)
+    assert state(house) == lease.ACTIVE
+    assert house.starts == ["FirewallBlock"]
+
+
 def test_an_analysts_tag_renews_once_although_it_stays(house: House):
     extends(house, DAY + 4 * HOUR)
     house.hive.tag(OBSERVABLE_ID, 'propolis:renew="4h"')
