@@ -108,7 +108,11 @@ class Service:
         self.store.close()
 
     def _listen(self, address: tuple[str, int], application: Application) -> None:
-        server = Server(address, application, self.clock, tls=tls_of(self.settings))
+        tls = tls_of(self.settings)
+        try:
+            server = Server(address, application, self.clock, tls=tls)
+        except OSError as error:
+            raise ConfigurationError(f"cannot listen on {address[0]}:{address[1]}: {error}.", path="listen") from None
         self._servers.append(server)
         self._run(f"server-{server.port}", server.run)
 

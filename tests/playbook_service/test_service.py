@@ -170,3 +170,11 @@ def test_a_policy_that_is_gone_refuses_as_a_broken_one_does(tmp_path: Path):
     path.unlink()
     with pytest.raises(PolicyError, match="cannot be read"):
         policy()
+
+
+def test_an_address_that_is_in_use_is_said_in_a_sentence(running: Callable[..., Service], tmp_path: Path):
+    taken = running().port
+    other = Service(settings(tmp_path / "other", listen=f"127.0.0.1:{taken}"), SystemClock())
+    with pytest.raises(ConfigurationError, match="cannot listen on 127"):
+        other.start()
+    other.stop()
