@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench crash clean
 
 help:
 	@echo "make demo    replay the bundled alerts, then the whole story on an embedded TheHive and Cortex"
 	@echo "make test    everything CI runs: set-up, lint, types, tests"
 	@echo "make lint    ruff and mypy only"
 	@echo "make bench   the benchmarks, as ratios to the baselines written beside them"
+	@echo "make crash   kill the service 300 times, with faults on, and see whether it kept its promises"
 	@echo "make clean   remove what these made"
 
 $(VENV)/run.stamp: pyproject.toml
@@ -42,6 +43,10 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python bench/bench_start.py
 	$(BIN)/python bench/bench_replay.py --full
 	$(BIN)/python bench/bench_consensus.py
+	$(BIN)/python bench/bench_intake.py
+
+crash: $(VENV)/dev.stamp
+	$(BIN)/python tests/crash/harness.py --kills 300
 
 clean:
 	rm -rf $(VENV) demo-out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
