@@ -17,6 +17,7 @@ from playbook_service.engine import lease
 from playbook_service.playbook.responder import RESPONDERS
 from playbook_service.store.contract import Record
 from propolis.clock import utc_text
+from propolis.verdict.explanation import two_digits
 
 PRODUCTS = {"FirewallBlock": "firewall", "AccountDisable": "directory", "IsolateHost": "endpoints"}
 """Responder -> the product of the stage that it works at."""
@@ -33,7 +34,7 @@ class Play:
         self.people = people
         self.witness = Witness(stage)
         self.ledger = Ledger()
-        self.sent = 0
+        self._told: set[str] = set()
         lines = stage.alerts.read_text(encoding="utf-8").splitlines()
         self._alerts: list[dict[str, Any]] = [json.loads(line) for line in lines]
 
@@ -61,7 +62,6 @@ class Play:
             what = f"rule {rule_id}, level {rule['level']}, {group[0]['agent']['name']}{_source(group[0])}"
             self.voice.tell("Wazuh", f"{what}: {_short(rule['description'])}{times}")
         self.stage.send(alerts)
-        self.sent += len(alerts)
 
     # what the service made of it --------------------------------------------------------------------------------------
 
@@ -74,21 +74,27 @@ class Play:
         return case.number
 
     def show_evidence(self, decision: Record, most: int = 1) -> str:
-        """Tell the verdict a decision stands on (the first sentences of its ledger); returns it in short."""
-        body = self.witness.verdict(decision)
+        """Tell what a decision stands on (of a verdict, the first sentences of its ledger); returns it in short."""
+        body, decided = self.witness.verdict(decision), decision.body["decision"]
         if body is None:
-            about = decision.body["decision"]["evidence"]
-            return f"rule {about.get('rule.id', '?')}"
+            self.voice.tell("Propolis", "; ".join(decided["reasons"]))
+            return f"rule {decided['evidence'].get('rule.id', '?')}"
+        self._show_verdict(decision.body["verdict"], body, most)
+        full = body["full"]
+        return f"{two_digits(full['score'])}, {full['families']} families"
+
+    def _show_verdict(self, key: str, body: Mapping[str, Any], most: int) -> None:
+        data, lines = body["observable"]["data"], list(body["full"]["explanation"])[:most]
+        if key in self._told:
+            self.voice.tell("Propolis", f"the reports on {data} are fresh, so its verdict is used again")
+            return
+        self._told.add(key)
         answered = sum(status == "Success" for _, status, _ in body["reports"])
-        data = body["observable"]["data"]
         how = "ConsensusScore in Cortex" if body["job"] else "the service"
         asked = f"{len(body['asked'])} analyzers were asked about {data}, {answered} answered; verdict by {how}"
         self.voice.tell("Cortex", asked)
-        full = body["full"]
-        lines = list(full.get("explanation") or ())[:most]
-        self.voice.tell("Propolis", f"verdict {lines[0]}" if lines else f"verdict {full['verdict']}")
+        self.voice.tell("Propolis", f"verdict {lines[0]}")
         self.voice.quote(lines[1:])
-        return f"{full['score']:.2f}, {full['families']} families"
 
     def row(self, story: str, decision: Record, word: str, case: int, evidence: str) -> Row:
         """A new row of the ledger for a decision."""

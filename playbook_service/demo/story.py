@@ -232,7 +232,8 @@ def expiry(play: Play) -> None:
     """Every containment is a lease."""
     waiting = [row for row in play.ledger.rows if row.contained_at and not row.released_at]
     names = ", ".join(row.target for row in waiting)
-    play.voice.tell("Propolis", f"{len(waiting)} leases run out by themselves: {names}")
+    left = max(0.0, min((row.until for row in waiting), default=0.0) - play.stage.clock.now())
+    play.voice.tell("Propolis", f"{len(waiting)} leases run out by themselves, the first in {left:.0f} s: {names}")
     for row in sorted(waiting, key=lambda one: one.until):
         left = max(0.0, row.until - play.stage.clock.now())
         ended = play.witness.ended(row.key, seconds=left + 45)

@@ -219,8 +219,13 @@ def test_what_is_not_seen_is_said_and_the_story_goes_on(tmp_path: Path):
     assert "FAILED: The stage is on fire." in out.getvalue()
 
 
-def test_a_ledger_without_promises_kept_none():
-    assert not Ledger().kept
+def test_only_promises_that_were_all_kept_end_in_0():
+    ledger = Ledger()
+    assert demo.exit_code(ledger) == 1, "a demo that promised nothing showed nothing"
+    ledger.promise("one", True)
+    assert demo.exit_code(ledger) == 0
+    ledger.promise("another", None)
+    assert demo.exit_code(ledger) == 1
 
 
 def test_a_folder_that_holds_something_is_not_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -261,7 +266,8 @@ def test_moments_move_to_now_dates_by_days_and_everything_else_stays():
     now = 1_797_600_100.0  # 31 days later, at the same time of day
     text = (
         '{"a":"2026-11-17T13:21:40.123+00:00","b":"2026-11-16 08:00:00","c":"2026-11-17",'
-        '"last_analysis_date":1794849302,"id":"1794881647.14228","log":"Nov 17 13:21:40 at 2026-11-17","d":"2026-13-99"}'
+        '"last_analysis_date":1794849302,"id":"1794881647.14228","log":"Nov 17 13:21:40 at 2026-11-17",'
+        '"d":"2026-13-99"}'
     )
     later = json.loads(moved(text, now))
     assert (later["a"], later["b"], later["c"]) == (
