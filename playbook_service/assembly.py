@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from playbook_service.engine.anchor import Anchoring
 from playbook_service.engine.deciding import asking
 from playbook_service.engine.enrichment import Watch
 from playbook_service.engine.escalation import Escalation
+from playbook_service.engine.escalation_rule import Rule
 from playbook_service.engine.hooks import Hooks
 from playbook_service.engine.notice import Notices
 from playbook_service.engine.pipeline import Pipeline, Seams, patient, pipeline
@@ -28,7 +30,7 @@ from playbook_service.feedback.register import Suppressor
 from playbook_service.feedback.review import considered
 from playbook_service.notify.message import Message
 from playbook_service.notify.outbox import Outbox
-from playbook_service.parts import anchors_of, options_of
+from playbook_service.parts import anchors_of, escalation_rules, options_of
 from playbook_service.retention import forget
 from playbook_service.settings import Settings
 from playbook_service.store.contract import Item, Transaction
@@ -60,13 +62,14 @@ def build(settings: Settings, tools: Tools, outbox: Outbox, watch: Watch | None 
     seams = Seams(suppressed=suppressor, ask=ask, watch=watch, options=learner.options, considered=considered)
     parts = pipeline(tools, seams)
     feedback = assemble(tools, parts.deciding, options_of(settings).sources)
-    seen = Sighting(tools)
+    rules = escalation_rules(settings)
+    seen = Sighting(tools, rules)
     reconcile = Reconcile(tools, seen, settings["reconcile"])
     handlers = {
         **parts.handlers(),
         **feedback.handlers(),
         **_containment(settings, tools, parts, outbox),
-        **_timers(settings, tools, outbox),
+        **_timers(settings, tools, outbox, rules),
         "thehive": Hooks(tools, seen).handle,
         "reconcile": reconcile.step,
         "joined": Joining(tools).step,
@@ -89,9 +92,9 @@ def _containment(settings: Settings, tools: Tools, parts: Pipeline, outbox: Outb
     }
 
 
-def _timers(settings: Settings, tools: Tools, outbox: Outbox) -> dict[str, Handler]:
+def _timers(settings: Settings, tools: Tools, outbox: Outbox, rules: Sequence[Rule]) -> dict[str, Handler]:
     files = AuditFiles(Path(settings["data_dir"]) / "audit")
-    escalation = Escalation(tools, outbox.announce)
+    escalation = Escalation(tools, outbox.announce, rules)
     anchoring = Anchoring(tools.store, tools.journal, tools.clock.now, anchors_of(settings, tools))
 
     def write_audit() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from playbook_service.cortex import Cortex
 from playbook_service.engine import anchor
+from playbook_service.engine.escalation_rule import RULES, Rule, read_rules
 from playbook_service.engine.tools import Tools
 from playbook_service.feed.book import Bounds, FeedBook
 from playbook_service.feed.entry import KINDS
@@ -146,6 +147,12 @@ def options_of(settings: Settings) -> Options:
     """How verdicts are computed in the service, where ConsensusScore is not enabled in Cortex."""
     override = _text(Path(settings["sources"])) if settings["sources"] else None
     return Options(profile=settings["profile"], sources=load_sources(override))
+
+
+def escalation_rules(settings: Settings) -> tuple[Rule, ...]:
+    """The rules by which a case gets more attention."""
+    path = settings["escalation"]
+    return read_rules(_text(Path(path)), path) if path else tuple(RULES)
 
 
 def anchors_of(settings: Settings, tools: Tools) -> list[anchor.Place]:

@@ -209,6 +209,8 @@ def past_of(work: Transaction, decision: Decision, now: float) -> Past:
     released = [one for one in ended if one.body["ended_by"] and now - one.updated_at < _RELEASED_LATELY]
     number = (int(pointer.body["forgotten"]) if pointer else 0) + len(ended)
     in_force = next((record for record in leases if record.state in _IN_FORCE), None)
+    if in_force is None and decision.target is not None:  # an analyst may have contained it by hand
+        in_force = lease.on_target(work, decision.responder, decision.target.data)
     return Past(pointer, keys, number, in_force, released[-1] if released else None)
 
 
@@ -221,7 +223,8 @@ def in_force_on(work: Transaction, wanted: lease.Grant) -> Record | None:
         other = work.get(lease.KIND, key)
         if key != wanted.lease and other is not None and other.state in _IN_FORCE:
             return other
-    return None
+    by_hand = lease.on_target(work, wanted.responder, target["data"]) if target else None
+    return by_hand if by_hand is not None and by_hand.key != wanted.lease else None
 
 
 def _point(work: Transaction, decision: Decision, past: Past, key: str) -> None:

@@ -26,10 +26,10 @@ MODES = ("observe", "approve", "enforce")
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
-        "listen", "address", ("127.0.0.1", 8080), "Where the service listens for webhooks and its console, host:port."
+        "listen", "address", ("127.0.0.1", 8080), "Where the service listens for webhooks and its API, host:port."
     ),
     Setting(
-        "data_dir", "path", "propolis-data", "Folder of the store, the audit files and the spool; made if missing."
+        "data_dir", "path", "propolis-data", "Folder of the store and the audit files; made if missing."
     ),
     Setting(
         "mode",
@@ -66,6 +66,7 @@ SETTINGS: tuple[Setting, ...] = (
         choices=("evidence", "count"),
     ),
     Setting("sources", "path", "", "File that overrides the shipped source file in such verdicts."),
+    Setting("escalation", "path", "", "File of escalation rules; empty for those that ship."),
     Setting("reconcile", "duration", 60, "Pause between two looks at TheHive for what its webhooks lost."),
     Setting(
         "audit_syslog", "text", "", "Syslog that keeps the audit chain's head: /dev/log, host:514 or tcp:host:514."

@@ -10,7 +10,7 @@ import pytest
 from case_hive import CaseHive
 from engine_lab import Service, sample
 
-from playbook_service.engine import approval, lease, ruling
+from playbook_service.engine import approval, launch, lease, ruling
 from playbook_service.engine.pipeline import Seams
 from playbook_service.playbook import Playbooks, load
 from playbook_service.store.contract import Record
@@ -452,3 +452,27 @@ def test_a_malicious_verdict_raises_and_flags_the_case_once(plant: Plant) -> Non
     plant.hive.board[case.id] = case._replace(flag=False)
     plant.receive(plant.alert(2))
     assert Policy.parse(plant.service.policy_text).own_is_set
+
+
+def test_what_an_analyst_contained_by_hand_is_not_contained_again(plant: Plant) -> None:
+    grant = lease.Grant(
+        "Hbyhand",
+        "FirewallBlock",
+        "case_artifact",
+        "~x",
+        "~other",
+        "203.0.113.17",
+        DAY,
+        "by hand",
+        "",
+        "anna@soc.example",
+    )
+    ended = launch.Ended(True, {"result": "contained", "where": "fw1"}, "", "job-9")
+    until = plant.service.clock.now() + DAY
+    with plant.service.store.transaction() as work:
+        assert lease.take(work, plant.service.tools, grant, until, ended)
+    plant.receive(plant.alert())
+    record = plant.decision()
+    assert record.state == ruling.COVERED
+    assert "lease Hbyhand contains it already" in record.body["why"]
+    assert plant.hive.started == []
