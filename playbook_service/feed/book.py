@@ -41,6 +41,19 @@ class Page(NamedTuple):
     changed_at: float
 
 
+class Entry(NamedTuple):
+    """What a list holds of an entry."""
+
+    text: str
+    """Canonical."""
+    until: float
+    """Wall time, seconds."""
+    lease: str
+    comment: str
+    held: str = ""
+    """Why consumers do not get it although it is listed, as a sentence; empty where they do."""
+
+
 class _Live(NamedTuple):
     entries: dict[str, str]
     """Entry -> comment, of those that are live and allowed."""
@@ -103,12 +116,26 @@ class FeedBook:
                 self._touch(work, name)
         return removed
 
-    def until(self, name: str, text: str) -> float | None:
-        """When an entry ends; None where it is not listed."""
+    def entry(self, name: str, text: str) -> Entry | None:
+        """An entry that has not ended; None where it is not listed."""
+        kind, key = self.kind(name), self._listed(name, text)
         with self._store.transaction() as work:
-            record = work.get(_kind(name), self._listed(name, text))
-        live = record is not None and record.due is not None and record.due > self._clock.now()
-        return record.due if record is not None and live else None
+            record, size = work.get(_kind(name), key), work.count(_kind(name))
+        if record is None or record.due is None or record.due <= self._clock.now():
+            return None
+        lease, comment = (str(record.body.get(part, "")) for part in ("lease", "comment"))
+        return Entry(key, record.due, lease, comment, self._held(name, kind, key, size))
+
+    def _held(self, name: str, kind: str, key: str, size: int) -> str:
+        """Why a listed entry is not published. It only looks: what was published last stays as it is."""
+        known = self._live.get(name)
+        try:
+            CHECKS[kind](self._policy(), key)
+            if known is not None and key not in known.entries:
+                self._check_change(name, len(known.entries), size)
+        except PropolisError as error:
+            return str(error)
+        return ""
 
     def page(self, name: str, *, only: int | None = None, comments: bool = False) -> Page:
         """The list as text: a header, then an entry a line. `only` is an address family, `comments` PAN-OS's form.
@@ -201,7 +228,7 @@ class FeedBook:
         try:
             return CHECKS[kind](self._policy(), text)
         except PropolisError:
-            return text.strip().lower()
+            return text.strip() if kind == "url" else text.strip().lower()  # a path knows upper and lower case
 
     def _touch(self, work: Transaction, name: str) -> None:
         """Make every node see that the list changed."""

@@ -9,6 +9,6 @@ from collections.abc import Mapping
 
 from propolis.containment.responder import BackendFactory
 
-from . import nftables
+from . import edl, nftables
 
-BACKENDS: Mapping[str, BackendFactory] = {"nftables": nftables.make}
+BACKENDS: Mapping[str, BackendFactory] = {"edl": edl.make, "nftables": nftables.make}

@@ -197,11 +197,54 @@ def test_a_list_that_jumps_is_published_only_after_somebody_said_so(publisher: P
     assert len(publisher.lines()) == 161
 
 
-def test_an_entrys_end_can_be_asked_for(publisher: Publisher):
-    publisher.put("203.0.113.7", ttl=60)
-    assert publisher.call("GET", "/api/v1/blocklist/blocklist/203.0.113.7")[0] == 200
+def test_an_entry_can_be_asked_for_with_its_end_its_lease_and_its_comment(publisher: Publisher):
+    publisher.put("2001:DB8::1", ttl=60)
+    status, body, _ = publisher.call("GET", "/api/v1/blocklist/blocklist/2001:db8:0::1")
+    assert status == 200
+    assert json.loads(body) == {
+        "ok": True, "listed": True, "kind": "ip", "entry": "2001:db8::1", "until": "2026-01-01T00:01:00Z",
+        "lease": "L1", "comment": "case 128", "held": "",
+    }  # fmt: skip
     publisher.clock.advance(61)
-    assert publisher.call("GET", "/api/v1/blocklist/blocklist/203.0.113.7")[0] == 404
+    status, body, _ = publisher.call("GET", "/api/v1/blocklist/blocklist/2001:db8::1")
+    assert status == 404
+    assert json.loads(body)["listed"] is False
+    assert json.loads(body)["kind"] == "ip"
+
+
+def test_an_address_of_nothing_is_not_mistaken_for_an_entry_that_is_not_listed(publisher: Publisher):
+    status, body, _ = publisher.call("GET", "/api/v1/blocklist-of-old/203.0.113.7")
+    assert status == 404
+    assert "listed" not in json.loads(body)
+    assert publisher.call("GET", "/api/v1/blocklist/other/203.0.113.7")[0] == 409
+
+
+def held(publisher: Publisher, entry: str) -> str:
+    return str(json.loads(publisher.call("GET", f"/api/v1/blocklist/blocklist/{entry}")[1])["held"])
+
+
+def test_an_entry_that_consumers_do_not_get_says_why(publisher: Publisher):
+    publisher.put("203.0.113.7")
+    publisher.policy = Policy.parse("firewall: {own: [203.0.113.7/32]}")
+    assert "firewall.own" in held(publisher, "203.0.113.7")
+
+
+def test_asking_for_an_entry_of_a_list_that_jumped_says_so_and_publishes_nothing(publisher: Publisher):
+    publisher.put("203.0.113.7")
+    publisher.lines()
+    for number in range(150):
+        publisher.book.put("blocklist", f"192.0.2.{number}", seconds=DAY)
+    assert "would change from 1 to 151" in held(publisher, "192.0.2.1")
+    assert held(publisher, "203.0.113.7") == ""
+    assert publisher.fetch()[0] == 503
+    publisher.book.accept("blocklist")
+    assert held(publisher, "192.0.2.1") == ""
+
+
+def test_a_link_that_has_become_protected_can_be_taken_off_whatever_its_letters(publisher: Publisher):
+    publisher.put("https://evil.example.net/A/b", name="links")
+    publisher.policy = Policy.parse("domains: {own: [evil.example.net]}")
+    assert publisher.book.remove("links", "https://evil.example.net/A/b")
 
 
 def test_a_hundred_pollers_read_the_same_whole_list_while_it_changes(publisher: Publisher):
