@@ -25,12 +25,8 @@ class Setting(NamedTuple):
 MODES = ("observe", "approve", "enforce")
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        "listen", "address", ("127.0.0.1", 8080), "Where the service listens for webhooks and its API, host:port."
-    ),
-    Setting(
-        "data_dir", "path", "propolis-data", "Folder of the store and the audit files; made if missing."
-    ),
+    Setting("listen", "address", ("127.0.0.1", 8080), "Where the service listens for webhooks and its API, host:port."),
+    Setting("data_dir", "path", "propolis-data", "Folder of the store and the audit files; made if missing."),
     Setting(
         "mode",
         "choice",
