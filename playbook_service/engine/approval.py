@@ -29,6 +29,7 @@ ASKED, WAITING = "asked", "waiting"
 GRANTED, DENIED, EXPIRED = "granted", "denied", "expired"
 GROUP = "Containment, eradication & recovery"
 _POLL = 15.0
+_CLOSED = "the case was closed while the question stood"
 Recheck = Callable[[lease.Grant], str]
 """Why a granted containment may no longer be made; empty when it may."""
 
@@ -133,9 +134,8 @@ class Desk:
 
     def _read(self, record: Record) -> Outcome:
         grant = lease.Grant(**record.body["grant"])
-        case = self._tools.hive.case(grant.case_id)
-        if case is None or not case.open:
-            return self._close(record, DENIED, "the case was closed while the question stood")
+        if self._is_closed(grant):
+            return self._close(record, DENIED, _CLOSED)
         if self._tools.clock.now() >= float(record.body["expires"]):
             self._cancel(record)
             reached("approval.cancelled")
@@ -184,6 +184,8 @@ class Desk:
         return ""
 
     def _grant(self, record: Record, grant: lease.Grant, actors: Sequence[str]) -> Outcome:
+        if self._is_closed(grant):  # between the first look at it and the answers: the closing completed the task
+            return self._close(record, DENIED, _CLOSED)
         against = self._recheck(grant)
         if against:
             return self._close(record, DENIED, f"granted by {', '.join(actors)}, but {against}")
@@ -197,6 +199,10 @@ class Desk:
                 follow(work, "approve", f"{record.key}:tidy", approval=record.key)
 
         return Done(commit)
+
+    def _is_closed(self, grant: lease.Grant) -> bool:
+        case = self._tools.hive.case(grant.case_id)
+        return case is None or not case.open
 
     def _cancel(self, record: Record) -> None:
         """Take the unanswered tasks out of the analyst's way."""

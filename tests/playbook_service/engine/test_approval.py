@@ -36,6 +36,7 @@ class CaseHive(StubHive):
         self.trail: list[Audit] = []
         self.case_open = True
         self.crash_after_first_task = False
+        self.closes_while_read = False
 
     def case(self, case_id: str) -> Case | None:
         resolution = "" if self.case_open else "TruePositive"
@@ -45,6 +46,9 @@ class CaseHive(StubHive):
         return list(self.board.values())
 
     def task(self, task_id: str) -> Task | None:
+        if self.closes_while_read:  # the case is closed between the look at it and the look at its task
+            self.case_open = False
+            self.set_status(task_id, "Completed", ANNA)
         return self.board.get(task_id)
 
     def create_task(self, case_id: str, draft: TaskDraft) -> Task:
@@ -187,6 +191,13 @@ def test_a_later_edit_by_an_approver_does_not_make_a_strangers_completion_his(de
 def test_a_case_closed_while_the_question_stands_grants_nothing(desk: Desk):
     desk.hive.case_open = False
     desk.answer("Completed", ANNA)
+    assert desk.state == (approval.DENIED, "the case was closed while the question stood")
+    assert not desk.contained
+
+
+def test_a_case_that_is_closed_in_the_moment_in_which_it_is_read_grants_nothing(desk: Desk):
+    desk.hive.closes_while_read = True
+    desk.run()
     assert desk.state == (approval.DENIED, "the case was closed while the question stood")
     assert not desk.contained
 
