@@ -6,7 +6,9 @@ Nothing here leaves the machine: all servers listen on loopback, and the analyze
 from __future__ import annotations
 
 import logging
+import os
 import secrets
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +29,7 @@ from propolis.errors import PropolisError
 from propolis.http import session
 
 ROOT = Path(__file__).resolve().parents[2]
+"""Where the packages lie: a clone, with `analyzers` beside them, or an installation."""
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 WORKERS = Path(__file__).resolve().parents[1] / "lab" / "workers"
 _FLAVOURS = {
@@ -132,14 +135,22 @@ class Stage:
     def _lab(self) -> Lab:
         analyzers = [ROOT / "analyzers"] if (ROOT / "analyzers").is_dir() else []
         lab = Lab(
-            self.terms.version, analyzers=analyzers, responders=[WORKERS], reports=[self.reports],
-            answer_delay=_ANSWER_DELAY, clock=self.clock,
+            self.terms.version, analyzers=analyzers, responders=[self._workers()], reports=[self.reports],
+            answer_delay=_ANSWER_DELAY, clock=self.clock, environment={"PYTHONPATH": _path()},
         )  # fmt: skip
         for name, flavours in _FLAVOURS.items():
             for flavour in flavours:
                 lab.enable(f"{flavour}_1_0", self._configuration(name))
         lab.enable_all()
         return lab
+
+    def _workers(self) -> Path:
+        """A copy of the lab's responders that can be executed: an installed package has lost the permission."""
+        folder = self.folder / "workers"
+        shutil.copytree(WORKERS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        for script in folder.glob("*/*.py"):
+            script.chmod(0o755)
+        return folder
 
     def _configuration(self, product: str) -> dict[str, Any]:
         state = str(self.products[product].path)
@@ -182,6 +193,11 @@ def _policy(path: Path, seconds: int) -> str:
         changed.append(f"  {word}: {short}" if word in ("default_ttl", "max_ttl") else line)
     path.write_text("\n".join(changed) + "\n", encoding="utf-8")
     return path.read_text(encoding="utf-8")
+
+
+def _path() -> str:
+    """Where processes of the lab find the packages, from wherever the demo itself was started."""
+    return os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
 
 
 class _LogFile:

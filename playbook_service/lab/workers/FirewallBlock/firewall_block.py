@@ -1,17 +1,11 @@
 #!/usr/bin/env python3
 """FirewallBlock and FirewallUnblock of the lab: the guardrails of the real ones, at a firewall that is a file."""
 
-import sys
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[4]
-sys.path.insert(0, str(ROOT))  # where the packages lie: Cortex starts this file with only its own folder on the path
-
-from playbook_service.lab.product import FIREWALL, LabResponder, lab_backends  # noqa: E402
-from propolis.containment.backend import Status, Target  # noqa: E402
-from propolis.containment.target import Wanted, tags_of  # noqa: E402
-from propolis.guardrails import Policy, Refused, check_network, parse_target  # noqa: E402
-from propolis.guardrails.networks import network_text  # noqa: E402
+from playbook_service.lab.product import FIREWALL, LabResponder, lab_backends
+from propolis.containment.backend import Status, Target
+from propolis.containment.target import Wanted, tags_of
+from propolis.guardrails import Policy, Refused, check_network, parse_target
+from propolis.guardrails.networks import network_text
 
 SHARED_TAG = "propolis:shared=ok"
 

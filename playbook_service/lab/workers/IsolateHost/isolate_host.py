@@ -1,17 +1,11 @@
 #!/usr/bin/env python3
 """IsolateHost and ReleaseHost of the lab: the guardrails of the real ones, at an EDR that is a file."""
 
-import sys
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[4]
-sys.path.insert(0, str(ROOT))  # where the packages lie: Cortex starts this file with only its own folder on the path
-
-from playbook_service.lab.product import ENDPOINTS, LabResponder, lab_backends  # noqa: E402
-from propolis.containment.backend import Status, Target  # noqa: E402
-from propolis.containment.target import Wanted, tags_of  # noqa: E402
-from propolis.errors import InputError  # noqa: E402
-from propolis.guardrails import HostFacts, Policy, check_host  # noqa: E402
+from playbook_service.lab.product import ENDPOINTS, LabResponder, lab_backends
+from propolis.containment.backend import Status, Target
+from propolis.containment.target import Wanted, tags_of
+from propolis.errors import InputError
+from propolis.guardrails import HostFacts, Policy, check_host
 
 
 class IsolateHost(LabResponder):
