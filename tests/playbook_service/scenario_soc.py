@@ -76,7 +76,9 @@ class Soc:
         self.firewall = Product(folder / "firewall.json", FIREWALL, self.clock).create()
         self.directory = Product(folder / "directory.json", DIRECTORY, self.clock).create((*users, admin))
         (folder / "policy.yml").write_text(POLICY, encoding="utf-8")
-        self.lab = Lab(version, responders=[WORKERS], reports=[SAMPLES / "reports.jsonl"], refresh=0.1)
+        self.lab = Lab(
+            version, responders=[WORKERS], reports=[SAMPLES / "reports.jsonl"], refresh=0.1, clock=self.clock
+        )
         for product, flavours in (
             (self.firewall, (FIREWALL_BLOCK, "FirewallUnblock_1_0")),
             (self.directory, ("AccountDisable_1_0", "AccountEnable_1_0")),
@@ -157,12 +159,15 @@ class Soc:
 
     # what goes in ---------------------------------------------------------------------------------------------------
 
-    def alert(self, kind: str, **data: str) -> str:
-        """Send an alert of a kind of its own address and account; returns its target."""
-        number = next(self._numbers)
+    def alert(self, kind: str, again: int = 0, **data: str) -> str:
+        """Send an alert of a kind with an address, an account and a host of its own; returns its target.
+
+        `again` is the number of an alert that this one is to be like."""
+        unique = next(self._numbers)
+        number = again or unique
         target = {"srcip": f"203.0.113.{number}", "dstuser": f"user{number}", **data}
         alert = json.loads(self._templates[kind])
-        alert |= {"id": f"1790000000.{number}", "data": target, "full_log": "sshd: something happened"}
+        alert |= {"id": f"1790000000.{unique}", "data": target, "full_log": "sshd: something happened"}
         alert["agent"] = {"id": f"{number:03}", "name": f"host{number}", "ip": "192.0.2.10"}
         alert.pop("previous_output", None)
         status, answer = self.post("/hooks/wazuh", json.dumps(alert).encode())

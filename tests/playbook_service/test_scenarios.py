@@ -135,7 +135,7 @@ def test_a_grant_is_void_when_the_evidence_has_changed_since_it_was_asked(soc: S
     soc.lab.script.record("VirusTotal_GetReport_3_1", "ip", address, report)
     number = address.rsplit(".", 1)[1]
     soc.move(2 * 3600)  # reports grow old, the question still stands
-    soc.alert("ask", srcip=address, dstuser=f"user{number}")
+    soc.alert("ask", again=int(number))
     soc.until(lambda: _rounds(soc, address) > 1, "there is a new verdict")
     soc.set_task(first.body["tasks"][0], "Completed")
     old = soc.until(
