@@ -79,13 +79,21 @@ class Committer:
 
     def _run(self) -> None:
         while batch := self._next():
-            try:
-                self._commit(batch)
-            except Exception as error:  # whatever it is, the senders must hear that nothing was kept
-                for waiting in batch:
-                    waiting.error = error
+            self._settle(batch)
             for waiting in batch:
                 waiting.settled.set()
+
+    def _settle(self, batch: list[_Waiting]) -> None:
+        """Commit together; where an event cannot be kept, each sender's by themselves: it costs the others nothing."""
+        try:
+            self._commit(batch)
+        except Exception as error:  # whatever it is, the senders must hear that nothing was kept
+            if len(batch) > 1 and not isinstance(error, StoreError):
+                for waiting in batch:
+                    self._settle([waiting])
+                return
+            for waiting in batch:
+                waiting.error = error
 
     def _next(self) -> list[_Waiting]:
         """The next batch; empty when it is time to stop and nothing is left."""

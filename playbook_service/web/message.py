@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -81,11 +82,19 @@ class Request:
             raise Failure(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send JSON, with Content-Type: application/json.")
         body = self.body(limit)
         try:
-            return json.loads(body, parse_constant=_no_constant)
+            return json.loads(body, parse_constant=_no_constant, parse_float=_finite)
         except RecursionError:
             raise Failure(HTTPStatus.BAD_REQUEST, "The JSON is nested too deeply.") from None
         except ValueError as error:
             raise Failure(HTTPStatus.BAD_REQUEST, f"The body is not valid JSON: {error}.") from None
+
+
+def _finite(digits: str) -> float:
+    """A number that JSON can say again: 1e999 is read as infinity, which it cannot."""
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits[:40]} is larger than any number")
+    return number
 
 
 def _no_constant(word: str) -> Any:

@@ -234,6 +234,38 @@ def test_many_senders_share_transactions_and_each_event_is_kept_once(tmp_path: P
     store.close()
 
 
+def test_an_event_that_cannot_be_kept_costs_those_that_came_with_it_nothing(tmp_path: Path):
+    store = SqliteStore(tmp_path / "propolis.db", ManualClock())
+    barrier = threading.Barrier(13)
+    outcomes: dict[int, object] = {}
+
+    def send(number: int) -> None:
+        barrier.wait()
+        try:
+            outcomes[number] = committer.commit([Event(f"e{number}", {"level": float("inf") if number == 6 else 1.0})])
+        except ValueError as error:
+            outcomes[number] = error
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(12)]
+    with Committer(store, ManualClock(), backlog_limit=100) as committer:
+        with store.transaction():  # the store is busy, so they come together
+            for thread in threads:
+                thread.start()
+            barrier.wait()
+        for thread in threads:
+            thread.join()
+    assert isinstance(outcomes.pop(6), ValueError)
+    assert list(outcomes.values()) == [[True]] * 11
+    store.close()
+
+
+def test_a_number_that_json_cannot_say_again_is_refused(store: MemoryStore, sender: Sender):
+    body = json.dumps(ALERT).replace('"level": 5', '"level": 1e999').encode()
+    status, answer, _ = sender.post("/hooks/wazuh", body)
+    assert (status, kept(store)) == (400, [])
+    assert "larger than any number" in answer["error"]
+
+
 def test_after_the_end_nothing_more_is_taken(store: MemoryStore):
     with Committer(store, ManualClock(), backlog_limit=10) as committer:
         pass
