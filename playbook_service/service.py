@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from playbook_service.api.people import PeopleApi
 from playbook_service.assembly import build
 from playbook_service.audit.journal import Journal
 from playbook_service.engine.loop import Loop
@@ -69,6 +70,7 @@ class Service:
         self._servers: list[Server] = []
         self._threads: list[threading.Thread] = []
         self._watcher: Watcher | None = None
+        self._tools: Tools | None = None
         self._stopping = threading.Event()
         self.application = Application(self._routes())
 
@@ -127,7 +129,8 @@ class Service:
         mapping = load_mapping(Path(settings["siem_mapping"]) if settings["siem_mapping"] else SHIPPED)
         hooks = Hooks(doorkeeper, self._committer, mapping, body_limit=settings["body_limit"])
         api = FeedApi(self.feeds, Doorkeeper(settings["feed_token"]))
-        return [*hooks.routes(), *health_routes(self.store.check), *api.routes()]
+        people = PeopleApi(lambda: self._tools, settings["approvers"])
+        return [*hooks.routes(), *health_routes(self.store.check), *api.routes(), *people.routes()]
 
     def _start_engine(self) -> None:
         """Wait for TheHive's first answer; a refusal that only a person can mend is logged and tried again."""
@@ -148,6 +151,7 @@ class Service:
         tools = Tools(
             self.store, self.clock, hive, self.journal, self.playbooks, self.policy, lambda: settings["mode"], account
         )
+        self._tools = tools
         cortex = connect_cortex(settings, self.clock)
         if cortex is not None:
             self._watcher = Watcher(cortex.wait_report, self.store, self._wake)

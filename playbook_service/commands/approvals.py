@@ -11,15 +11,15 @@ import getpass
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from playbook_service.cli import DONE
 from playbook_service.commands.opened import Opened, add_config, opened, print_json, print_table, safe
 from playbook_service.engine import approval, lease
+from playbook_service.engine.document import approval_document
 from playbook_service.hive.discovery import connect
+from playbook_service.hive.model import Me
 from playbook_service.parts import connect_hive
 from playbook_service.store.contract import Filter, Record, Transaction
-from propolis.clock import utc_text
 from propolis.duration import duration_text
 from propolis.errors import ConfigurationError, InputError
 
@@ -60,7 +60,7 @@ def _list(found: Opened, arguments: argparse.Namespace) -> int:
     records.sort(key=lambda record: float(record.body["expires"]))
     now = found.clock.now()
     if arguments.format == "json":
-        print_json({"approvals": [_document(record) for record in records]})
+        print_json({"approvals": [approval_document(record) for record in records]})
     else:
         head = ("APPROVAL", "RESPONDER", "TARGET", "FOR", "CASE", "STATE", "LAPSES IN")
         print_table(head, [_row(record, now) for record in records], "Nothing waits for an answer.")
@@ -69,7 +69,7 @@ def _list(found: Opened, arguments: argparse.Namespace) -> int:
 
 def _show(found: Opened, record: Record, arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
-        print_json(_document(record))
+        print_json(approval_document(record))
         return DONE
     grant = lease.Grant(**record.body["grant"])
     print(f"{record.key}  {record.state}  case {safe(grant.case_id)}\n")
@@ -84,9 +84,10 @@ def _show(found: Opened, record: Record, arguments: argparse.Namespace) -> int:
 
 def _answer(found: Opened, record: Record, arguments: argparse.Namespace) -> int:
     word = approval.GRANTED if arguments.action == "grant" else approval.DENIED
-    actor, account = _who(found, _key(arguments))
+    me, account = _who(found, _key(arguments))
+    actor = me.login
     with found.store.transaction() as work:
-        approval.give(work, found.tools(account), record.key, actor, word)
+        approval.give(work, found.tools(account), record.key, actor, word, me.profile)
     if arguments.format == "json":
         print_json({"approval": record.key, "by": actor, "answer": word})
     else:
@@ -108,18 +109,18 @@ def _key(arguments: argparse.Namespace) -> str:
     return text.strip()
 
 
-def _who(found: Opened, key: str) -> tuple[str, str]:
-    """The logins of the answerer and of the service. Raises HttpError for a key that TheHive does not know."""
+def _who(found: Opened, key: str) -> tuple[Me, str]:
+    """The answerer, and the login of the service. Raises HttpError for a key that TheHive does not know."""
     settings = found.settings
     if settings["thehive_key"]:
         hive = connect_hive(settings, found.clock)
-        return hive.whose(key).login, hive.me().login
+        return hive.whose(key), hive.me().login
     if not settings["thehive_url"]:
         raise ConfigurationError("TheHive's address is missing: set thehive_url.")
     organisations, authority = settings["thehive_organisations"], settings["thehive_ca_file"] or None
     organisation = organisations[0] if organisations else ""
     own = connect(settings["thehive_url"], key, organisation=organisation, ca_file=authority, clock=found.clock)
-    return own.me().login, ""
+    return own.me(), ""
 
 
 def _one(work: Transaction, key: str | None) -> Record:
@@ -141,14 +142,3 @@ def _row(record: Record, now: float) -> tuple[str, ...]:
     return (
         record.key, grant.responder, grant.target, duration_text(grant.seconds), grant.case_id, record.state, left
     )  # fmt: skip
-
-
-def _document(record: Record) -> dict[str, Any]:
-    body, grant = record.body, lease.Grant(**record.body["grant"])
-    return {
-        "approval": record.key, "state": record.state, "responder": grant.responder, "target": grant.target,
-        "seconds": grant.seconds, "case": grant.case_id, "why": grant.why, "evidence": body["evidence"],
-        "expires": utc_text(float(body["expires"])), "approvers": body["approvers"], "needed": body["needed"],
-        "tasks": body["tasks"], "answers": [*body["answers"], *(list(given) for given in body.get("given", []))],
-        "outcome": body["why"],
-    }  # fmt: skip

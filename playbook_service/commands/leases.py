@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from playbook_service.cli import DONE, FINDINGS
 from playbook_service.commands.opened import Opened, add_config, opened, operator, print_json, print_table, safe
 from playbook_service.engine import lease, renewal
+from playbook_service.engine.document import lease_document
 from playbook_service.store.contract import Filter, Record, Transaction
 from propolis.clock import utc_text
 from propolis.duration import duration_text, parse_duration
@@ -41,7 +41,7 @@ def _list(found: Opened, arguments: argparse.Namespace) -> int:
     records.sort(key=lambda record: float(record.body["until"] or 0))
     now = found.clock.now()
     if arguments.format == "json":
-        print_json({"leases": [_document(record, now) for record in records]})
+        print_json({"leases": [lease_document(record, now) for record in records]})
     else:
         head = ("LEASE", "RESPONDER", "TARGET", "CASE", "STATE", "ENDS IN", "BY")
         print_table(head, [_row(record, now) for record in records], "Nothing is contained.")
@@ -52,7 +52,7 @@ def _show(found: Opened, arguments: argparse.Namespace) -> int:
     with found.store.transaction() as work:
         records = [_one(work, key) for key in _named(arguments)]
     now = found.clock.now()
-    documents = [_document(record, now) for record in records]
+    documents = [lease_document(record, now) for record in records]
     if arguments.format == "json":
         print_json({"leases": documents})
     else:
@@ -124,16 +124,3 @@ def _row(record: Record, now: float) -> tuple[str, ...]:
     grant, until = lease.Grant(**record.body["grant"]), record.body["until"]
     left = "never" if record.body.get("permanent") else duration_text(float(until) - now) if until else ""
     return (record.key, grant.responder, grant.target, grant.case_id, record.state, left, grant.by)
-
-
-def _document(record: Record, now: float) -> dict[str, Any]:
-    body, grant = record.body, lease.Grant(**record.body["grant"])
-    until = float(body["until"]) if body["until"] and not body.get("permanent") else None
-    return {
-        "lease": record.key, "state": record.state, "responder": grant.responder, "target": grant.target,
-        "where": body["where"], "case": grant.case_id, "until": utc_text(until) if until else None,
-        "left": max(0, int(until - now)) if until else None, "permanent": bool(body.get("permanent")),
-        "by": grant.by, "why": grant.why, "ended_by": body["ended_by"], "undos": body["undos"],
-        "held_until": utc_text(float(body["held"])) if body.get("held") else None,
-        "message": body["report"].get("message"), "verified": body["report"].get("verified"),
-    }  # fmt: skip

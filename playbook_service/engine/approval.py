@@ -27,6 +27,8 @@ from propolis.errors import InputError
 KIND = "approval"
 ASKED, WAITING = "asked", "waiting"
 GRANTED, DENIED, EXPIRED = "granted", "denied", "expired"
+PROFILE = "profile:"
+"""How an entry among the approvers begins that names a profile in TheHive instead of a login."""
 GROUP = "Containment, eradication & recovery"
 _POLL = 15.0
 _CLOSED = "the case was closed while the question stood"
@@ -41,7 +43,7 @@ class Ask(NamedTuple):
     evidence: tuple[str, ...]
     """Sentences and ledger lines, as text."""
     approvers: tuple[str, ...]
-    """Logins that may answer; empty: anybody but the service itself."""
+    """Logins, or `profile:<name>`, that may answer; empty: anybody but the service itself."""
     needed: int
     valid_seconds: int
 
@@ -168,13 +170,13 @@ class Desk:
         actor = self._who(task, grant_case=lease.Grant(**record.body["grant"]).case_id)
         if task.status != "Completed":
             return Answer(DENIED, actor, "it was cancelled")
-        return judged(record, actor, self._tools.account)
+        return judged(record, actor, self._tools.account, self._tools.hive.profile)
 
     def _given(self, record: Record, actor: str, word: str) -> Answer:
         """An answer that was given by the command line or the API: the same rules, once more."""
         if word != GRANTED:
             return Answer(DENIED, actor, "it was denied")
-        return judged(record, actor, self._tools.account)
+        return judged(record, actor, self._tools.account, self._tools.hive.profile)
 
     def _who(self, task: Task, grant_case: str) -> str:
         """Who set the status that the task has, by TheHive's own trail: the newest entry that set it counts."""
@@ -225,21 +227,28 @@ class Desk:
         )  # fmt: skip
 
 
-def judged(record: Record, actor: str, account: str) -> Answer:
-    """Is a person's yes a grant? `account` is the service's own login."""
+def is_listed(approvers: Sequence[str], login: str, profile: str) -> bool:
+    """Is somebody among the approvers, by login or by `profile:<name>`?"""
+    return login in approvers or (bool(profile) and f"{PROFILE}{profile}" in approvers)
+
+
+def judged(record: Record, actor: str, account: str, profile: Callable[[str], str]) -> Answer:
+    """Is a person's yes a grant? `account` is the service's own login; `profile` tells somebody's, by their login."""
     if not actor:
         return Answer(DENIED, why="TheHive does not say who completed the task")
     if actor == account:
         return Answer(DENIED, actor, "the service's own account cannot approve")
     approvers = record.body["approvers"]
     if approvers and actor not in approvers:
-        return Answer(DENIED, actor, f"{actor} is not one of those who may approve")
+        by_profile = any(entry.startswith(PROFILE) for entry in approvers)
+        if not (by_profile and is_listed(approvers, actor, profile(actor))):
+            return Answer(DENIED, actor, f"{actor} is not one of those who may approve")
     return Answer(GRANTED, actor)
 
 
-def give(work: Transaction, tools: Tools, key: str, actor: str, word: str) -> None:
+def give(work: Transaction, tools: Tools, key: str, actor: str, word: str, profile: str = "") -> None:
     """Take an answer of somebody who proved who they are, by the command line or the API; the step weighs it with all
-    others. `word` is GRANTED or DENIED. Raises InputError where it cannot count."""
+    others. `word` is GRANTED or DENIED, `profile` theirs in TheHive. Raises InputError where it cannot count."""
     record = work.get(KIND, key)
     if record is None:
         raise InputError(f"There is no approval {key!r}.")
@@ -247,7 +256,7 @@ def give(work: Transaction, tools: Tools, key: str, actor: str, word: str) -> No
         raise InputError(f"The approval {key} was {record.state} already.")
     if tools.clock.now() >= float(record.body["expires"]):
         raise InputError(f"The approval {key} has expired.")
-    answer = judged(record, actor, tools.account)
+    answer = judged(record, actor, tools.account, lambda _: profile)
     if answer.word != GRANTED:
         raise InputError(f"This answer cannot count: {answer.why}.")
     given = record.body.get("given", [])

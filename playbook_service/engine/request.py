@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from playbook_service.engine import launch, lease, renewal
+from playbook_service.engine import approval, launch, lease, renewal
 from playbook_service.engine.markdown import code, plain
 from playbook_service.engine.notice import notice
 from playbook_service.engine.step import Done, Later, Outcome, follow
@@ -142,7 +142,7 @@ class Requests:
             return "TheHive does not say who put the tag"
         if author.login == self._tools.account:
             return "the service's own account cannot ask for it"
-        if request.word != RELEASE and self._approvers and author.login not in self._approvers:
+        if request.word != RELEASE and self._approvers and not self._may(author.login):
             return f"{author.login} is not one of those who may approve"
         return ""
 
@@ -171,6 +171,11 @@ class Requests:
         if refusals:
             lines = [f"The tag {code(request.tag)} did nothing: {plain(refusals[0], 500)}"]
             notice(work, f"request:{key}", case_id, f"Not done: {request.tag}", lines, urgent=True)
+
+    def _may(self, login: str) -> bool:
+        by_profile = any(entry.startswith(approval.PROFILE) for entry in self._approvers)
+        profile = self._tools.hive.profile(login) if by_profile and login not in self._approvers else ""
+        return approval.is_listed(self._approvers, login, profile)
 
 
 def _concerned(work: Transaction, entity: str, entity_id: str, case_id: str) -> list[Record]:

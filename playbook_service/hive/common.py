@@ -49,6 +49,10 @@ class Common(Connector):
     def me(self) -> Me:
         return self._member(self._link.call("me", "GET", "/api/v1/user/current"))
 
+    def profile(self, login: str) -> str:
+        found = self.find("user", f"/api/v1/user/{segment(login)}")
+        return "" if found is None else reading.me(found).profile
+
     def _member(self, answer: Response) -> Me:
         found = reading.me(reading.document(answer))
         wanted = self._link.organisation

@@ -47,6 +47,10 @@ class Hive(ABC):
         """The account behind another's key, which they presented to prove who they are. Raises HttpError (401)."""
 
     @abstractmethod
+    def profile(self, login: str) -> str:
+        """The profile of somebody in the service's organisation; empty for somebody who is not there."""
+
+    @abstractmethod
     def version(self) -> str:
         """TheHive's version, such as `5.5.13`."""
 

@@ -22,6 +22,7 @@ class Right(NamedTuple):
 RIGHTS: Mapping[str, Right] = {
     "status": Right("read the version", "GET /api/v1/status/public", "", "GET /api/status", ""),
     "me": Right("read its own account", "GET /api/v1/user/current", "", "GET /api/v1/user/current", ""),
+    "user": Right("read a colleague's profile", "GET /api/v1/user/{id}", "", "GET /api/v1/user/{id}", ""),
     "query": Right("search", "POST /api/v1/query", "", "POST /api/v1/query", ""),
     "alert": Right("read an alert", "GET /api/v1/alert/{id}", "", "GET /api/v1/alert/{id}", ""),
     "alert.create": Right(

@@ -68,7 +68,12 @@ SETTINGS: tuple[Setting, ...] = (
         "audit_syslog", "text", "", "Syslog that keeps the audit chain's head: /dev/log, host:514 or tcp:host:514."
     ),
     Setting("audit_case", "text", "", "Case in TheHive (its id) that keeps the audit chain's head."),
-    Setting("approvers", "texts", (), "Logins that may answer approvals; unset: any analyst but the service itself."),
+    Setting(
+        "approvers",
+        "texts",
+        (),
+        "Who may approve: logins, or profile:<name>; unset: any analyst but the service.",
+    ),
     Setting("approvals_needed", "count", 1, "How many different approvers a containment needs."),
     Setting(
         "notify",

@@ -35,8 +35,12 @@ class CaseHive(StubHive):
         self.board: dict[str, Task] = {}
         self.trail: list[Audit] = []
         self.case_open = True
+        self.profiles: dict[str, str] = {}
         self.crash_after_first_task = False
         self.closes_while_read = False
+
+    def profile(self, login: str) -> str:
+        return self.profiles.get(login, "")
 
     def case(self, case_id: str) -> Case | None:
         resolution = "" if self.case_open else "TruePositive"
@@ -323,3 +327,11 @@ def test_questions_about_other_targets_stand_beside_each_other(desk: Desk):
     desk.run()
     assert desk.state[0] == approval.WAITING
     assert len(desk.hive.board) == 2
+
+
+@pytest.mark.parametrize(("profile", "state"), [("soc-lead", approval.GRANTED), ("analyst", approval.DENIED)])
+def test_a_profile_may_be_named_instead_of_people(profile: str, state: str):
+    desk = Desk(approvers=("profile:soc-lead",))
+    desk.hive.profiles = {EVE: profile}
+    desk.answer("Completed", EVE)
+    assert desk.state[0] == state

@@ -1,0 +1,1 @@
+"""What analysts and their tools do over HTTP, each with their own TheHive key."""
