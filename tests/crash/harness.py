@@ -33,6 +33,7 @@ from playbook_service.engine.crashpoint import POINTS, VARIABLE
 from playbook_service.store.contract import Filter
 from playbook_service.store.sqlite import SqliteStore
 
+_REST_EVERY = 50  # kills, after which what has piled up is let through
 CHILD = Path(__file__).with_name("child.py")
 _UNDER_WAY = (
     "select queue, key, state, attempts, error from work where state in ('waiting', 'claimed') "
@@ -118,7 +119,9 @@ class Harness:
     def at_random(self, kills: int) -> None:
         """Lives of random length, with alerts, answers and faults in them."""
         chance = self.world.chance
-        for _ in range(kills):
+        for number in range(kills):
+            if number and number % _REST_EVERY == 0:
+                self.rest()
             with Life(self.world) as life:
                 if not self.world.send(chance.choice(KINDS), life):
                     raise AssertionError(f"the service does not come up: {self._last_words()}")
