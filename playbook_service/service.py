@@ -66,7 +66,7 @@ class Service:
         self.outbox = outbox_of(settings, clock)
         self.engine: Loop | None = None
         self.feeds = feed_book(settings, self.store, clock, self.policy)
-        self._committer = Committer(self.store, clock, backlog_limit=settings["backlog_limit"])
+        self._committer = Committer(self.store, clock, backlog_limit=settings["backlog_limit"], committed=self._wake)
         self._servers: list[Server] = []
         self._threads: list[threading.Thread] = []
         self._watcher: Watcher | None = None

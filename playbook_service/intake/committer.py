@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from playbook_service.engine.crashpoint import reached
@@ -36,14 +36,24 @@ class _Waiting:
 
 
 class Committer:
-    """One thread that commits what others hand in. Use as a context manager."""
+    """One thread that commits what others hand in, and says so to `committed`. Use as a context manager."""
 
-    def __init__(self, store: Store, clock: Clock, *, queue: str = "inbox", backlog_limit: int, batch: int = 512):
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        queue: str = "inbox",
+        backlog_limit: int,
+        batch: int = 512,
+        committed: Callable[[], None] = lambda: None,
+    ):
         self._store = store
         self._clock = clock
         self._queue = queue
         self._backlog_limit = backlog_limit
         self._batch = batch
+        self._committed = committed
         self._handed_in: list[_Waiting] = []
         self._changed = threading.Condition()
         self._stopping = False
@@ -108,6 +118,7 @@ class Committer:
             outcomes = [[work.put(self._queue, event.key, event.body) for event in each.events] for each in batch]
             reached("intake.put")
         reached("intake.committed")
+        self._committed()
         for waiting, fresh in zip(batch, outcomes, strict=True):
             waiting.fresh = fresh
         self._backlog += sum(sum(fresh) for fresh in outcomes)

@@ -266,6 +266,15 @@ def test_a_number_that_json_cannot_say_again_is_refused(store: MemoryStore, send
     assert "larger than any number" in answer["error"]
 
 
+def test_whoever_handles_events_hears_of_them_once_they_are_kept(store: MemoryStore):
+    heard: list[int] = []
+    with Committer(
+        store, ManualClock(), backlog_limit=9, committed=lambda: heard.append(len(kept(store)))
+    ) as committer:
+        committer.commit([Event("a", {}), Event("b", {})])
+    assert heard == [2]
+
+
 def test_after_the_end_nothing_more_is_taken(store: MemoryStore):
     with Committer(store, ManualClock(), backlog_limit=10) as committer:
         pass
