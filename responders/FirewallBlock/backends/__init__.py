@@ -9,6 +9,10 @@ from collections.abc import Mapping
 
 from propolis.containment.responder import BackendFactory
 
-from . import edl, nftables
+from . import crowdsec, edl, nftables
 
-BACKENDS: Mapping[str, BackendFactory] = {"edl": edl.make, "nftables": nftables.make}
+BACKENDS: Mapping[str, BackendFactory] = {
+    "crowdsec": crowdsec.make,
+    "edl": edl.make,
+    "nftables": nftables.make,
+}

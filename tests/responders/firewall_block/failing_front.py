@@ -46,6 +46,8 @@ class Front:
         """Answers to the next changes, which are then not handed on: (status, headers)."""
         self.lose_next = False
         """Hand the next change on and drop its answer."""
+        self.now: Callable[[], float] | None = None
+        """The product's time, for the header Date; None: this machine's."""
         self.stopping = threading.Event()
         self._servers: list[ThreadingHTTPServer] = []
 
@@ -81,6 +83,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        now = self.front.now
+        return super().date_time_string(now() if now is not None and timestamp is None else timestamp)
 
     def _handle(self) -> None:
         front, asked = self.front, self._asked()
