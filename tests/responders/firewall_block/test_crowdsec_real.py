@@ -33,7 +33,7 @@ class RealBench(Bench):
     target = Target("ip", "203.0.113.7", "test")
     other = Target("ip", "2001:db8::7", "test")
     secrets = (PASSWORD,)
-    short = 2
+    short = 4
 
     def __init__(self, lapi: Lapi, front: Front):
         self.lapi, self.front = lapi, front
@@ -137,7 +137,7 @@ def site(tmp_path: Path, fixtures: Path, need: Callable[[object, str], None]) ->
 @pytest.mark.root
 def test_traffic_stops_and_comes_back_by_itself_and_by_an_undo(site: Site) -> None:
     wait_until(site.reaches, 5, "the network is up")
-    assert site.run("FirewallBlock", duration_seconds=6).full["result"] == "contained"
+    assert site.run("FirewallBlock", duration_seconds=8).full["result"] == "contained"
     wait_until(lambda: not site.reaches(), 10, "the bouncer blocks")
     assert site.reaches(OTHER)
     wait_until(site.reaches, 20, "the ban ends by itself")
