@@ -44,9 +44,10 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python bench/bench_replay.py --full
 	$(BIN)/python bench/bench_consensus.py
 	$(BIN)/python bench/bench_intake.py
+	$(BIN)/python bench/bench_engine.py
 
 crash: $(VENV)/dev.stamp
-	$(BIN)/python tests/crash/harness.py --kills 300
+	$(BIN)/python tests/crash/harness.py --points --kills 300
 
 clean:
 	rm -rf $(VENV) demo-out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
