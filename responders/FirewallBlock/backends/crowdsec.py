@@ -34,6 +34,10 @@ _REMAINING = (
     "Bouncers act with their next poll of LAPI (every 10 seconds by default).",
     "Sessions that are open: whether they end is up to the bouncer and where its rules stand.",
 )
+_EXTENDED = (
+    "A bouncer may let the address through when the first ban ends, though LAPI holds the longer one: the nftables "
+    "bouncer 0.0.25 was seen to. To be sure, undo after the first ban's end and block again."
+)
 
 Document = dict[str, Any]
 
@@ -146,7 +150,7 @@ class CrowdsecBackend(Backend):
             if not any(ban.id not in known and ban.message == terms.mark for ban in self._look(target).ours):
                 raise BackendError(f"{error} LAPI was asked again, and the ban was not made.") from None
             done += "; the answer was lost and the state read again"
-        return Effect(done, remaining=_REMAINING)
+        return Effect(done, remaining=(*_REMAINING, _EXTENDED) if standing.ours else _REMAINING)
 
     def release(self, target: Target, status: Status) -> Effect:
         ours = self._look(target).ours
