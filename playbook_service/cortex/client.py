@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from playbook_service import jsonread
 from playbook_service.cortex import reading
 from playbook_service.cortex.model import CortexJob, CortexWorker
 from playbook_service.hive.multipart import Part, encode
@@ -128,7 +129,7 @@ class Cortex:
             if len(answers) < PAGE:
                 return
 
-    def _search(self, query: Mapping[str, Any], start: int) -> list[reading.Document]:
+    def _search(self, query: Mapping[str, Any], start: int) -> list[jsonread.Document]:
         span = f"{start}-{start + PAGE}"
         body = {"query": query, "range": span, "sort": ["-createdAt"]}
         params = {"range": span, "sort": "-createdAt"}

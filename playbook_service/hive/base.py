@@ -9,7 +9,7 @@ from playbook_service.hive import query, reading
 from playbook_service.hive.contract import Hive
 from playbook_service.hive.link import Link
 from playbook_service.hive.query import Steps
-from playbook_service.hive.reading import Document
+from playbook_service.jsonread import Document
 from propolis.clock import Clock
 from propolis.http import HttpError
 

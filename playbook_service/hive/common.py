@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
+from playbook_service import jsonread
 from playbook_service.hive import limits, query, reading, trail, writing
 from playbook_service.hive.connector import Connector
 from playbook_service.hive.model import (
@@ -25,7 +26,7 @@ from playbook_service.hive.model import (
     TaskDraft,
 )
 from playbook_service.hive.multipart import Part, encode
-from playbook_service.hive.reading import Document
+from playbook_service.jsonread import Document
 from propolis.errors import ConfigurationError, InputError
 from propolis.http import HttpError, Response, segment
 
@@ -38,6 +39,11 @@ _UNKNOWN = (400, 404)  # how something that TheHive's catalogues lack is refused
 
 class Common(Connector):
     """The contract, but for the calls whose form differs between the versions."""
+
+    _cases: str
+    """Where cases are."""
+    _tasks: str
+    """Where tasks are."""
 
     def whose(self, key: str) -> Me:
         """Asked in the service's own organisation: an account of another one is refused by TheHive."""
@@ -202,7 +208,7 @@ class Common(Connector):
         wanted = list(dict.fromkeys(techniques))
         steps = [query.getting("Case", case_id), query.step("procedures")]
         present = query.everything(self.ask, steps, "techniques in a case") if wanted else []
-        have = {(reading.text(one, "patternId"), reading.text(one, "tactic")) for one in present}
+        have = {(jsonread.text(one, "patternId"), jsonread.text(one, "tactic")) for one in present}
         for technique in wanted:
             if technique not in have:
                 self._note_technique("case", case_id, technique, occurred)
@@ -271,6 +277,24 @@ class Common(Connector):
         found = self.first(query.getting("Task", task_id), extra=("caseId",))
         return None if found is None else reading.task(found)
 
+    def create_task(self, case_id: str, draft: TaskDraft) -> Task:
+        limits.check_task(draft)
+        body = writing.task(draft, self.major)
+        answer = self._link.call("task.create", "POST", f"{self._cases}/{segment(case_id)}/task", json=body)
+        return reading.task(reading.document(answer), case_id)
+
+    def update_task(
+        self, task_id: str, *, status: str | None = None, description: str | None = None, flag: bool | None = None
+    ) -> None:
+        changes = {"status": status, "description": description, "flag": flag}
+        body = {name: value for name, value in changes.items() if value is not None}
+        if body:
+            self._link.call("task.update", "PATCH", f"{self._tasks}/{segment(task_id)}", json=body, retry=True)
+
+    def log(self, task_id: str, message: str) -> None:
+        body = {"message": limits.description(message)}
+        self._link.call("task.log", "POST", f"{self._tasks}/{segment(task_id)}/log", json=body)
+
     def audits(self, entity: str, entity_id: str, root_id: str) -> list[Audit]:
         return trail.of_entity(self._link, entity, entity_id, root_id)
 
@@ -311,7 +335,7 @@ def _made(answer: Response) -> tuple[Observable | None, str]:
     found = answer.json()
     parts = found if isinstance(found, Mapping) else {"success": found}
     made = next((one for one in _objects(parts.get("success")) if reading.identity(one)), None)
-    refusal = next((reading.text(one, "message") for one in _objects(parts.get("failure"))), "")
+    refusal = next((jsonread.text(one, "message") for one in _objects(parts.get("failure"))), "")
     return (None if made is None else reading.observable(made)), refusal
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from playbook_service import jsonread
 from playbook_service.hive import reading
 from playbook_service.hive.common import Common
 from playbook_service.hive.link import Link
@@ -57,14 +58,14 @@ def find_version(client: Client) -> str:
     public = client.get("/api/v1/status/public", accept=lambda status: status == 200 or 400 <= status < 500)
     if public.status == 200:
         try:
-            version = reading.text(reading.document(public), "version")
+            version = jsonread.text(reading.document(public), "version")
         except HttpError:
             version = ""  # TheHive 4 may answer an unknown path with its page
         if version:
             return version
     status = reading.document(client.get("/api/status"))
     versions = status.get("versions")
-    found = reading.text(versions, "TheHive") if isinstance(versions, Mapping) else reading.text(status, "version")
+    found = jsonread.text(versions, "TheHive") if isinstance(versions, Mapping) else jsonread.text(status, "version")
     if not found:
         raise ConfigurationError(
             f"What answers at {client.address.host} does not say which TheHive it is: check that thehive_url is the "

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from playbook_service.hive.reading import Document, identity, number
+from playbook_service.hive.reading import identity
+from playbook_service.jsonread import Document, number
 from propolis.errors import InputError
 
 Step = dict[str, Any]

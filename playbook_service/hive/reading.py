@@ -5,56 +5,21 @@ Version 1 of the API writes `_id`, `_createdAt`, `number`, `assignee`; version 0
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from playbook_service import jsonread
 from playbook_service.hive.model import FINISHED_JOB, Action, Alert, Audit, Case, Job, Me, Observable, Task, Worker
-from propolis.http import HttpError, Response
+from playbook_service.jsonread import Document, number, text, texts, unpacked
 
-Document = Mapping[str, Any]
+document = partial(jsonread.document, whose="TheHive's")
+documents = partial(jsonread.documents, whose="TheHive's")
 _KINDS = {
     "case_artifact": "observable", "case_task": "task", "case_task_log": "log", "case_artifact_job": "job",
 }  # fmt: skip
 _VERBS = {"creation": "create"}
 _UNREAD = ("New", "Updated")
-
-
-def document(response: Response) -> Document:
-    """The JSON object that an answer must be. Raises HttpError (kind `format`)."""
-    found = response.json()
-    if isinstance(found, Mapping):
-        return found
-    raise _odd(response, "an object")
-
-
-def documents(response: Response) -> list[Document]:
-    """The list of JSON objects that an answer must be. Raises HttpError (kind `format`)."""
-    found = response.json()
-    if isinstance(found, list) and all(isinstance(one, Mapping) for one in found):
-        return found
-    raise _odd(response, "a list of objects")
-
-
-def _odd(response: Response, wanted: str) -> HttpError:
-    text = f"{response.where} failed: the answer is JSON but not {wanted}; check that the address is TheHive's own."
-    return HttpError(text, kind="format", status=response.status, ambiguous=True)
-
-
-def text(found: Document, *names: str) -> str:
-    """The first of these fields that holds a text, or the empty text."""
-    return next((found[name] for name in names if isinstance(found.get(name), str)), "")
-
-
-def number(found: Document, *names: str) -> int:
-    """The first of these fields that holds a number, or 0."""
-    values = (found.get(name) for name in names)
-    return next((int(one) for one in values if isinstance(one, int | float) and not isinstance(one, bool)), 0)
-
-
-def texts(value: Any) -> tuple[str, ...]:
-    """The texts of a list."""
-    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
 
 
 def identity(found: Document) -> str:
@@ -74,16 +39,6 @@ def updated(found: Document) -> int:
 
 def _object(value: Any) -> Document:
     return value if isinstance(value, Mapping) else {}
-
-
-def _unpacked(value: Any) -> Document | None:
-    """An object, also one that was written as a string of JSON (an action's report, a job's operations)."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return None
-    return value if isinstance(value, Mapping) else None
 
 
 def alert(found: Document) -> Alert:
@@ -212,7 +167,7 @@ def job(found: Document) -> Job:
         cortex_job_id=text(found, "cortexJobId"),
         started_at=number(found, "startDate"),
         ended_at=number(found, "endDate") if status in FINISHED_JOB else 0,
-        report=_unpacked(found.get("report")) if status in FINISHED_JOB else None,
+        report=unpacked(found.get("report")) if status in FINISHED_JOB else None,
     )
 
 
@@ -227,7 +182,7 @@ def action(found: Document) -> Action:
         cortex_job_id=text(found, "cortexJobId"),
         started_at=number(found, "startDate"),
         ended_at=number(found, "endDate") if status in FINISHED_JOB else 0,
-        report=_unpacked(found.get("report")) if status in FINISHED_JOB else None,
+        report=unpacked(found.get("report")) if status in FINISHED_JOB else None,
         created_by=text(found, "_createdBy", "createdBy"),
     )
 
@@ -268,5 +223,5 @@ def audit(found: Document) -> Audit:
         verb=_VERBS.get(verb, verb),
         actor=text(line, "_createdBy", "createdBy"),
         at=number(line, "_createdAt", "createdAt", "startDate"),
-        details=_unpacked(line.get("details")) or {},
+        details=unpacked(line.get("details")) or {},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from playbook_service import jsonread
 from playbook_service.hive import query, reading
 from playbook_service.hive.link import Link
 from playbook_service.hive.model import Audit
@@ -30,25 +31,25 @@ def of_entity(link: Link, entity: str, entity_id: str, root_id: str) -> list[Aud
     return sorted(found.values(), key=lambda one: one.at, reverse=True)
 
 
-def _of(entity: str, entity_id: str, lines: list[reading.Document]) -> dict[tuple[Any, ...], Audit]:
+def _of(entity: str, entity_id: str, lines: list[jsonread.Document]) -> dict[tuple[Any, ...], Audit]:
     read = {_key(line): reading.audit(line) for line in lines}
     return {key: one for key, one in read.items() if (one.entity, one.entity_id) == (entity, entity_id)}
 
 
-def _flow(link: Link, root_id: str) -> list[reading.Document]:
+def _flow(link: Link, root_id: str) -> list[jsonread.Document]:
     path = "/api/v1/flow" if link.major == 5 else "/api/flow"
     params: dict[str, Any] = {"rootId": root_id, "count": _COUNT}
     return _known(link, "flow", "GET", path, params=params)
 
 
-def _query(link: Link, entity_id: str) -> list[reading.Document]:
+def _query(link: Link, entity_id: str) -> list[jsonread.Document]:
     """Version 4 tells the details of an audit only in version 0 of its API, where the moment is `startDate`."""
     path, field = ("/api/v1/query", "_createdAt") if link.major == 5 else ("/api/v0/query", "startDate")
     steps = [{"_name": "listAuditFromObject", "id": entity_id}, query.ordered(field, "desc"), query.page(0, _COUNT)]
     return _known(link, "audits", "POST", path, params={"name": "propolis"}, json={"query": steps}, retry=True)
 
 
-def _known(link: Link, call: str, method: str, path: str, **options: Any) -> list[reading.Document]:
+def _known(link: Link, call: str, method: str, path: str, **options: Any) -> list[jsonread.Document]:
     """The lines, none where this version does not know the call. Anything else that goes wrong is raised."""
     try:
         return reading.documents(link.call(call, method, path, **options))
@@ -58,7 +59,7 @@ def _known(link: Link, call: str, method: str, path: str, **options: Any) -> lis
         raise
 
 
-def _key(line: reading.Document) -> tuple[Any, ...]:
+def _key(line: jsonread.Document) -> tuple[Any, ...]:
     """Both sources tell the same line: by its id, or by what it says where it has none."""
     audit = reading.audit(line)
     inner = line.get("base")

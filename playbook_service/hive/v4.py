@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from playbook_service.hive import limits, reading, writing
+from playbook_service import jsonread
+from playbook_service.hive import writing
 from playbook_service.hive.common import Common
-from playbook_service.hive.model import AlertDraft, Task, TaskDraft
+from playbook_service.hive.model import AlertDraft, TaskDraft
 from propolis.errors import InputError
 from propolis.http import Response, segment
 
@@ -16,6 +17,7 @@ class HiveV4(Common):
     """One organisation of a TheHive 4."""
 
     major = 4
+    _cases, _tasks = "/api/case", "/api/case/task"
 
     def _post_alert(self, draft: AlertDraft) -> Response:
         """Version 1 of the API ignores inline observables. Techniques have no place on an alert."""
@@ -65,24 +67,6 @@ class HiveV4(Common):
         if add_tags:
             self._add_tags("observable", observable_id, path, add_tags)
 
-    def create_task(self, case_id: str, draft: TaskDraft) -> Task:
-        limits.check_task(draft)
-        body = writing.task(draft, 4)
-        answer = self._link.call("task.create", "POST", f"/api/case/{segment(case_id)}/task", json=body)
-        return reading.task(reading.document(answer), case_id)
-
-    def update_task(
-        self, task_id: str, *, status: str | None = None, description: str | None = None, flag: bool | None = None
-    ) -> None:
-        changes = {"status": status, "description": description, "flag": flag}
-        body = {name: value for name, value in changes.items() if value is not None}
-        if body:
-            self._link.call("task.update", "PATCH", f"/api/case/task/{segment(task_id)}", json=body, retry=True)
-
-    def log(self, task_id: str, message: str) -> None:
-        body = {"message": limits.description(message)}
-        self._link.call("task.log", "POST", f"/api/case/task/{segment(task_id)}/log", json=body)
-
     def _add_tags(self, kind: str, entity_id: str, path: str, tags: Sequence[str]) -> None:
         """Version 4 only replaces the whole list: it is read right before it is written, and again after."""
 
@@ -90,7 +74,7 @@ class HiveV4(Common):
             found = self.find(kind, f"/api/v1/{kind}/{segment(entity_id)}")
             if found is None:
                 raise InputError(f"There is no {kind} {entity_id} in TheHive, or this account may not see it.")
-            return reading.texts(found.get("tags"))
+            return jsonread.texts(found.get("tags"))
 
         def write() -> None:
             have = present()

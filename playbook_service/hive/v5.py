@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from playbook_service.hive import limits, query, reading, writing
+from playbook_service import jsonread
+from playbook_service.hive import limits, query, writing
 from playbook_service.hive.common import Common
-from playbook_service.hive.model import AlertDraft, Case, Task, TaskDraft
+from playbook_service.hive.model import AlertDraft, Case, TaskDraft
 from propolis.http import Response, segment
 
 _READ = ("Ignored", "FalsePositive", "Duplicate")
@@ -18,6 +19,7 @@ class HiveV5(Common):
     """One organisation of a TheHive 5."""
 
     major = 5
+    _cases, _tasks = "/api/v1/case", "/api/v1/task"
 
     def _post_alert(self, draft: AlertDraft) -> Response:
         body, parts = writing.alert_5(draft)
@@ -49,7 +51,7 @@ class HiveV5(Common):
 
     def _read_status(self) -> str:
         answers = self.ask([query.listing("AlertStatus"), query.page(0, query.PAGE)])
-        closed = [reading.text(one, "value") for one in answers if reading.text(one, "stage") == "Closed"]
+        closed = [jsonread.text(one, "value") for one in answers if jsonread.text(one, "stage") == "Closed"]
         return next((one for one in _READ if one in closed), closed[0] if closed else _READ[0])
 
     def update_case(
@@ -94,24 +96,6 @@ class HiveV5(Common):
         body = {name: value for name, value in changes.items() if value is not None}
         if body:
             self._patch("observable.update", f"observable/{segment(observable_id)}", body)
-
-    def create_task(self, case_id: str, draft: TaskDraft) -> Task:
-        limits.check_task(draft)
-        body = writing.task(draft, 5)
-        answer = self._link.call("task.create", "POST", f"/api/v1/case/{segment(case_id)}/task", json=body)
-        return reading.task(reading.document(answer), case_id)
-
-    def update_task(
-        self, task_id: str, *, status: str | None = None, description: str | None = None, flag: bool | None = None
-    ) -> None:
-        changes = {"status": status, "description": description, "flag": flag}
-        body = {name: value for name, value in changes.items() if value is not None}
-        if body:
-            self._patch("task.update", f"task/{segment(task_id)}", body)
-
-    def log(self, task_id: str, message: str) -> None:
-        body = {"message": limits.description(message)}
-        self._link.call("task.log", "POST", f"/api/v1/task/{segment(task_id)}/log", json=body)
 
     def _patch(self, call: str, path: str, body: Mapping[str, Any]) -> None:
         """Set what is set to the same by every repetition."""
