@@ -8,6 +8,7 @@ from playbook_service.lab.exchange import NOTHING, Reply, Request, bad_request
 from playbook_service.lab.hive import alerts
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.entity import Entity
+from playbook_service.lab.hive.entity_api import change_many, change_one, get_one
 from playbook_service.lab.hive.form import texts
 from playbook_service.lab.hive.service import Handler, Hive
 from playbook_service.lab.route import Route
@@ -27,26 +28,6 @@ def _create(dialect: int) -> Handler:
         return Reply(201, shown)
 
     return handle
-
-
-def _get(dialect: int) -> Handler:
-    return lambda hive, who, request: Reply(200, hive.show(_alert(hive, who, request), who, dialect))
-
-
-def _update(dialect: int) -> Handler:
-    def handle(hive: Hive, who: Account, request: Request) -> Reply:
-        alert = _alert(hive, who, request)
-        alerts.update(hive, who, alert, request.document())
-        return hive.done(alert, who, dialect)
-
-    return handle
-
-
-def _update_many(hive: Hive, who: Account, request: Request) -> Reply:
-    document = request.document()
-    for identity in texts(document, "ids"):
-        alerts.update(hive, who, hive.get("Alert", identity, who), document)
-    return NOTHING
 
 
 def _promote(dialect: int) -> Handler:
@@ -112,10 +93,10 @@ def routes(version: int) -> list[Route[Handler]]:
     for base, dialect in (("/api/v1/alert", 1), ("/api/alert", 0)):
         table += [
             Route("POST", base, _create(dialect), "manageAlert/create"),
-            Route("PATCH", f"{base}/_bulk", _update_many, change),
+            Route("PATCH", f"{base}/_bulk", change_many("Alert", alerts.update), change),
             Route("POST", f"{base}/delete/_bulk", _delete_many, "manageAlert/delete"),
-            Route("GET", f"{base}/{{id}}", _get(dialect)),
-            Route("PATCH", f"{base}/{{id}}", _update(dialect), change),
+            Route("GET", f"{base}/{{id}}", get_one("Alert", dialect)),
+            Route("PATCH", f"{base}/{{id}}", change_one("Alert", alerts.update, dialect), change),
             Route("DELETE", f"{base}/{{id}}", _delete, "manageAlert/delete"),
             Route("POST", f"{base}/{{id}}/follow", _mark(dialect, follow=True), change),
             Route("POST", f"{base}/{{id}}/unfollow", _mark(dialect, follow=False), change),

@@ -9,6 +9,7 @@ from playbook_service.lab.exchange import NOTHING, Reply, Request, bad_request
 from playbook_service.lab.hive import cases, customfields, tasks, templates
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.entity import Entity
+from playbook_service.lab.hive.entity_api import change_many, change_one, get_one
 from playbook_service.lab.hive.form import texts
 from playbook_service.lab.hive.service import Handler, Hive
 from playbook_service.lab.route import Route
@@ -26,26 +27,6 @@ def _create(dialect: int) -> Handler:
 
 def _case(hive: Hive, who: Account, request: Request) -> Entity:
     return hive.get("Case", request.slot("id"), who)
-
-
-def _get(dialect: int) -> Handler:
-    return lambda hive, who, request: Reply(200, hive.show(_case(hive, who, request), who, dialect))
-
-
-def _update(dialect: int) -> Handler:
-    def handle(hive: Hive, who: Account, request: Request) -> Reply:
-        case = _case(hive, who, request)
-        cases.update(hive, who, case, request.document())
-        return hive.done(case, who, dialect)
-
-    return handle
-
-
-def _update_many(hive: Hive, who: Account, request: Request) -> Reply:
-    document = request.document()
-    for identity in texts(document, "ids"):
-        cases.update(hive, who, hive.get("Case", identity, who), document)
-    return NOTHING
 
 
 def _delete(hive: Hive, who: Account, request: Request) -> Reply:
@@ -105,9 +86,9 @@ def routes(version: int) -> list[Route[Handler]]:
     for base, dialect in (("/api/v1/case", 1), ("/api/case", 0)):
         table += [
             Route("POST", base, _create(dialect), "manageCase/create"),
-            Route("PATCH", f"{base}/_bulk", _update_many, change),
-            Route("GET", f"{base}/{{id}}", _get(dialect)),
-            Route("PATCH", f"{base}/{{id}}", _update(dialect), change),
+            Route("PATCH", f"{base}/_bulk", change_many("Case", cases.update), change),
+            Route("GET", f"{base}/{{id}}", get_one("Case", dialect)),
+            Route("PATCH", f"{base}/{{id}}", change_one("Case", cases.update, dialect), change),
             Route("DELETE", f"{base}/{{id}}", _delete, "manageCase/delete"),
             Route("POST", f"{base}/_merge/{{ids}}", _merge, "manageCase/merge"),
         ]

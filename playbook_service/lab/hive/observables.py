@@ -10,7 +10,8 @@ from playbook_service.lab.exchange import NOTHING, ApiError, Reply, Request, att
 from playbook_service.lab.hive import attachments
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.entity import Entity
-from playbook_service.lab.hive.form import DATE, PAP, TAGS, TEXT, Field, Table, read, rows, texts, tlp, with_tags
+from playbook_service.lab.hive.entity_api import change_many, change_one, get_one
+from playbook_service.lab.hive.form import DATE, PAP, TAGS, TEXT, Field, Table, read, rows, tlp, with_tags
 from playbook_service.lab.hive.service import Handler, Hive
 from playbook_service.lab.multipart import Part
 from playbook_service.lab.route import Route
@@ -185,28 +186,6 @@ def _create(kind: str, dialect: int) -> Handler:
     return handle
 
 
-def _get(dialect: int) -> Handler:
-    return lambda hive, who, request: Reply(
-        200, hive.show(hive.get("Observable", request.slot("id"), who), who, dialect)
-    )
-
-
-def _update(dialect: int) -> Handler:
-    def handle(hive: Hive, who: Account, request: Request) -> Reply:
-        entity = hive.get("Observable", request.slot("id"), who)
-        update(hive, who, entity, request.document())
-        return hive.done(entity, who, dialect)
-
-    return handle
-
-
-def _update_many(hive: Hive, who: Account, request: Request) -> Reply:
-    document = request.document()
-    for identity in texts(document, "ids"):
-        update(hive, who, hive.get("Observable", identity, who), document)
-    return NOTHING
-
-
 def _delete(hive: Hive, who: Account, request: Request) -> Reply:
     entity = hive.get("Observable", request.slot("id"), who)
     parent = hive.store.find(entity.parent)
@@ -226,12 +205,12 @@ def routes(version: int) -> list[Route[Handler]]:
         Route("POST", "/api/v1/alert/{id}/artifact", _create("Alert", 1), right),
         Route("POST", "/api/case/{id}/artifact", _create("Case", 0), right),
         Route("POST", "/api/alert/{id}/artifact", _create("Alert", 0), right),
-        Route("PATCH", "/api/v1/observable/_bulk", _update_many, right),
-        Route("PATCH", "/api/case/artifact/_bulk", _update_many, right),
-        Route("GET", "/api/v1/observable/{id}", _get(1)),
-        Route("PATCH", "/api/v1/observable/{id}", _update(1), right),
+        Route("PATCH", "/api/v1/observable/_bulk", change_many("Observable", update), right),
+        Route("PATCH", "/api/case/artifact/_bulk", change_many("Observable", update), right),
+        Route("GET", "/api/v1/observable/{id}", get_one("Observable", 1)),
+        Route("PATCH", "/api/v1/observable/{id}", change_one("Observable", update, 1), right),
         Route("DELETE", "/api/v1/observable/{id}", _delete, right),
-        Route("GET", "/api/case/artifact/{id}", _get(0)),
-        Route("PATCH", "/api/case/artifact/{id}", _update(0), right),
+        Route("GET", "/api/case/artifact/{id}", get_one("Observable", 0)),
+        Route("PATCH", "/api/case/artifact/{id}", change_one("Observable", update, 0), right),
         Route("DELETE", "/api/case/artifact/{id}", _delete, right),
     ]

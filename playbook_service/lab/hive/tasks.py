@@ -9,7 +9,8 @@ from playbook_service.lab.exchange import NOTHING, Reply, Request, bad_request, 
 from playbook_service.lab.hive import attachments
 from playbook_service.lab.hive.account import Account
 from playbook_service.lab.hive.entity import Entity
-from playbook_service.lab.hive.form import BODY, DATE, TEXT, Field, read, texts
+from playbook_service.lab.hive.entity_api import change_many, change_one, get_one
+from playbook_service.lab.hive.form import BODY, DATE, TEXT, Field, read
 from playbook_service.lab.hive.service import Handler, Hive
 from playbook_service.lab.route import Route
 
@@ -131,26 +132,6 @@ def _create(dialect: int) -> Handler:
     return handle
 
 
-def _get(dialect: int) -> Handler:
-    return lambda hive, who, request: Reply(200, hive.show(hive.get("Task", request.slot("id"), who), who, dialect))
-
-
-def _update(dialect: int) -> Handler:
-    def handle(hive: Hive, who: Account, request: Request) -> Reply:
-        task = hive.get("Task", request.slot("id"), who)
-        update(hive, who, task, request.document())
-        return hive.done(task, who, dialect)
-
-    return handle
-
-
-def _update_many(hive: Hive, who: Account, request: Request) -> Reply:
-    document = request.document()
-    for identity in texts(document, "ids"):
-        update(hive, who, hive.get("Task", identity, who), document)
-    return NOTHING
-
-
 def _delete(hive: Hive, who: Account, request: Request) -> Reply:
     task = hive.get("Task", request.slot("id"), who)
     hive.audit("delete", task, who, {"title": task["title"]}, quiet=True)  # no message is sent of this
@@ -204,12 +185,12 @@ def routes(version: int) -> list[Route[Handler]]:
         Route("POST", "/api/v1/case/{id}/task", _create(1), right),
         Route("POST", "/api/v1/task", _create(1), right),
         Route("POST", "/api/case/{id}/task", _create(0), right),
-        Route("PATCH", "/api/v1/task/_bulk", _update_many, right),
-        Route("GET", "/api/v1/task/{id}", _get(1)),
-        Route("PATCH", "/api/v1/task/{id}", _update(1), right),
+        Route("PATCH", "/api/v1/task/_bulk", change_many("Task", update), right),
+        Route("GET", "/api/v1/task/{id}", get_one("Task", 1)),
+        Route("PATCH", "/api/v1/task/{id}", change_one("Task", update, 1), right),
         Route("DELETE", "/api/v1/task/{id}", _delete, right),
-        Route("GET", "/api/case/task/{id}", _get(0)),
-        Route("PATCH", "/api/case/task/{id}", _update(0), right),
+        Route("GET", "/api/case/task/{id}", get_one("Task", 0)),
+        Route("PATCH", "/api/case/task/{id}", change_one("Task", update, 0), right),
         Route("DELETE", "/api/case/task/{id}", _delete, right),
         Route("POST", "/api/v1/task/{id}/log", _add_log(1), right),
         Route("POST", "/api/case/task/{id}/log", _add_log(0), right),
