@@ -36,10 +36,8 @@ def prepare(access: Access, webhook: str, token: str) -> list[str]:
     Raises HttpError where TheHive refuses.
     """
     with _as(access, access.admin, "admin") as admin, _as(access, access.orgadmin, access.organisation) as owner:
-        for name, kind, text in FIELDS:
-            admin.post(_path(access, "customField"), json=_field(name, kind, text))
-        admin.post("/api/v1/observable/type", json={"name": OBSERVABLE_TYPE, "isAttachment": False})
-        owner.post(_path(access, "caseTemplate"), json=_template())
+        fill_catalogues(admin, access.version)
+        owner.post(_path(access.version, "caseTemplate"), json=_template())
         _notify(admin, owner, webhook, token)
     return [
         f"{len(FIELDS)} custom fields", f"observable type {OBSERVABLE_TYPE}", f"case template {CASE_TEMPLATE!r}",
@@ -47,13 +45,20 @@ def prepare(access: Access, webhook: str, token: str) -> list[str]:
     ]  # fmt: skip
 
 
+def fill_catalogues(admin: Client, version: int) -> None:
+    """The custom fields and the observable type, which alerts need to go in whole. Raises HttpError."""
+    for name, kind, text in FIELDS:
+        admin.post(_path(version, "customField"), json=_field(name, kind, text))
+    admin.post("/api/v1/observable/type", json={"name": OBSERVABLE_TYPE, "isAttachment": False})
+
+
 def _as(access: Access, key: str, organisation: str) -> Client:
     headers = {"Authorization": f"Bearer {key}", "X-Organisation": organisation}
     return session(access.url, headers=headers, secrets=(key,))
 
 
-def _path(access: Access, what: str) -> str:
-    if access.version == 5:
+def _path(version: int, what: str) -> str:
+    if version == 5:
         return f"/api/v1/{what}"
     return {"customField": "/api/customField", "caseTemplate": "/api/case/template"}[what]
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import requests
 
+from playbook_service.demo.prepare import fill_catalogues
 from playbook_service.lab.lab import Lab
 from propolis.clock import SystemClock
 from propolis.http import HttpError, session
@@ -24,10 +25,6 @@ SAMPLES = ROOT / "playbook_service" / "samples"
 LEASE_SECONDS = 2.0
 KINDS = ("block", "ask")
 CLOCK = SystemClock()
-_FIELDS = {
-    "wazuh_rule_id": "string", "wazuh_rule_level": "integer", "wazuh_agent_id": "string",
-    "wazuh_agent_name": "string", "wazuh_alert_id": "string",
-}  # fmt: skip
 
 
 class Life(Protocol):
@@ -108,14 +105,9 @@ class World:
         }
 
     def _set_up(self) -> None:
-        """What `propolis setup` makes."""
-        admin = session(self.lab.thehive_url, headers={"Authorization": f"Bearer {self.lab.keys.admin}"})
-        for name, kind in _FIELDS.items():
-            body = {"name": name, "displayName": name, "group": "Wazuh", "description": name, "type": kind}
-            path = "/api/v1/customField" if self.version == 5 else "/api/customField"
-            admin.post(path, json=body | {"reference": name, "mandatory": False, "options": []})
-        admin.post("/api/v1/observable/type", json={"name": "wazuh-alert", "isAttachment": False})
-        admin.close()
+        """What an administrator makes in TheHive."""
+        with session(self.lab.thehive_url, headers={"Authorization": f"Bearer {self.lab.keys.admin}"}) as admin:
+            fill_catalogues(admin, self.version)
 
     # alerts ---------------------------------------------------------------------------------------------------------
 

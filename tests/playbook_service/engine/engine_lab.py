@@ -6,10 +6,12 @@ The lab's time is the real one, so the service's clock begins there; waiting is 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from playbook_service.audit.journal import Journal
+from playbook_service.demo.prepare import fill_catalogues
 from playbook_service.engine import lease
 from playbook_service.engine.approval import Desk
 from playbook_service.engine.loop import Loop
@@ -29,13 +31,6 @@ from propolis.http import session
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = ROOT / "playbook_service" / "samples"
 SERVICE = "playbook@soc.example"
-FIELDS = {
-    "wazuh_rule_id": "string",
-    "wazuh_rule_level": "integer",
-    "wazuh_agent_id": "string",
-    "wazuh_agent_name": "string",
-    "wazuh_alert_id": "string",
-}
 RESPONDER = """#!/usr/bin/env python3
 import json, pathlib, sys, time
 job = pathlib.Path(sys.argv[1])
@@ -56,13 +51,13 @@ def sample(number: str) -> dict[str, Any]:
     return next(alert for alert in map(json.loads, lines) if alert["id"] == number)
 
 
-def write_responders(folder: Path) -> Path:
-    """Responders that always succeed, as Cortex reads them."""
-    for name in RESPONDERS:
+def write_responders(folder: Path, names: Sequence[str] = RESPONDERS, text: str = RESPONDER) -> Path:
+    """Responders of one script, which finds its name in `NAME`, as Cortex reads them."""
+    for name in names:
         place = folder / name
         place.mkdir(parents=True)
         script = place / "main.py"
-        script.write_text(RESPONDER.replace("NAME", repr(name)))
+        script.write_text(text.replace("NAME", repr(name)))
         script.chmod(0o755)
         definition = {
             "name": name, "version": "1.0", "author": "a", "url": "https://example.org", "license": "AGPL-V3",
@@ -74,14 +69,9 @@ def write_responders(folder: Path) -> Path:
 
 
 def set_up(lab: Lab) -> None:
-    """What `propolis setup` makes: custom fields and the data type."""
-    admin = session(lab.thehive_url, headers={"Authorization": f"Bearer {lab.keys.admin}"})
-    for name, kind in FIELDS.items():
-        body = {"name": name, "displayName": name, "group": "Wazuh", "description": name, "type": kind}
-        path = "/api/v1/customField" if lab.version == 5 else "/api/customField"
-        admin.post(path, json=body | {"reference": name, "mandatory": False, "options": []})
-    admin.post("/api/v1/observable/type", json={"name": "wazuh-alert", "isAttachment": False})
-    admin.close()
+    """What an administrator makes in TheHive: custom fields and the data type."""
+    with session(lab.thehive_url, headers={"Authorization": f"Bearer {lab.keys.admin}"}) as admin:
+        fill_catalogues(admin, lab.version)
 
 
 SEAMS = Seams()

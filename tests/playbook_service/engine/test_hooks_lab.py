@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from engine_lab import write_responders
 from seen_house import DAY, POLICY, WATCHED
 
 from playbook_service.audit.journal import Journal
@@ -41,6 +40,7 @@ from propolis.guardrails import Policy
 from propolis.http import session
 
 ANALYST, SERVICE = "analyst@soc.example", "playbook@soc.example"
+RESPONDERS = ("FirewallBlock", "FirewallUnblock")
 RESPONDER = """#!/usr/bin/env python3
 import json, pathlib, sys, time
 job = pathlib.Path(sys.argv[1])
@@ -58,28 +58,12 @@ report = {"success": True, "full": full, "artifacts": [], "operations": [{"type"
 """
 
 
-def write_responders(folder: Path) -> Path:
-    for name in ("FirewallBlock", "FirewallUnblock"):
-        place = folder / name
-        place.mkdir(parents=True)
-        script = place / "main.py"
-        script.write_text(RESPONDER.replace("NAME", repr(name)))
-        script.chmod(0o755)
-        definition = {
-            "name": name, "version": "1.0", "author": "a", "url": "https://example.org", "license": "AGPL-V3",
-            "description": name, "dataTypeList": ["thehive:case_artifact"], "baseConfig": name,
-            "command": f"{name}/main.py",
-        }  # fmt: skip
-        (place / f"{name}.json").write_text(json.dumps(definition))
-    return folder
-
-
 @pytest.fixture(scope="module", params=[(4, 0), (4, 1), (5, 0), (5, 1)], ids=["v4v0", "v4v1", "v5v0", "v5v1"])
 def flavour(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, int]]:
     version, dialect = request.param
-    responders = write_responders(tmp_path_factory.mktemp("responders"))
+    responders = write_responders(tmp_path_factory.mktemp("responders"), RESPONDERS, RESPONDER)
     with Lab(version, responders=[responders], refresh=0.05) as lab:
-        for name in ("FirewallBlock", "FirewallUnblock"):
+        for name in RESPONDERS:
             lab.enable(f"{name}_1_0")
         yield lab, dialect
 

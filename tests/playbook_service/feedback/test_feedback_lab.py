@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from playbook_service.audit.journal import Journal
+from playbook_service.demo.prepare import fill_catalogues
 from playbook_service.engine.arrival import KIND as ALERT
 from playbook_service.engine.loop import Loop
 from playbook_service.engine.pipeline import Seams, pipeline
@@ -34,8 +35,6 @@ from propolis.http import session
 
 SERVICE = "playbook@soc.example"
 ANALYST = "analyst@soc.example"
-FIELDS = {"wazuh_rule_id": "string", "wazuh_rule_level": "integer", "wazuh_agent_id": "string",
-          "wazuh_agent_name": "string", "wazuh_alert_id": "string"}  # fmt: skip
 CLOSE: dict[int, Any] = {
     4: lambda word: {"status": "Resolved", "resolutionStatus": word, "impactStatus": "NoImpact", "summary": "s"},
     5: lambda word: {"status": word, "impactStatus": "NoImpact", "summary": "s"},
@@ -46,13 +45,8 @@ REOPEN = {4: {"status": "Open"}, 5: {"status": "InProgress"}}
 @pytest.fixture(scope="module", params=[4, 5], ids=["thehive4", "thehive5"])
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     with Lab(request.param, refresh=0.05) as lab:
-        admin = session(lab.thehive_url, headers={"Authorization": f"Bearer {lab.keys.admin}"})
-        for name, kind in FIELDS.items():
-            body = {"name": name, "displayName": name, "group": "Wazuh", "description": name, "type": kind}
-            path = "/api/v1/customField" if request.param == 5 else "/api/customField"
-            admin.post(path, json=body | {"reference": name, "mandatory": False, "options": []})
-        admin.post("/api/v1/observable/type", json={"name": "wazuh-alert", "isAttachment": False})
-        admin.close()
+        with session(lab.thehive_url, headers={"Authorization": f"Bearer {lab.keys.admin}"}) as admin:
+            fill_catalogues(admin, lab.version)
         yield lab
 
 

@@ -229,9 +229,13 @@ def test_a_file_is_made_once(right: Hive, case: Case) -> None:
     assert [one.data for one in right.observables(case.id) if one.data_type == "file"] == ["alert.json"]
 
 
-def test_techniques_are_noted_on_the_case(right: Hive, case: Case) -> None:
-    right.add_techniques(case.id, [("T1110", "credential-access")], 1767261600000)
-    right.add_techniques(case.id, [("T1110", "credential-access")], 1767261600000)
+def test_a_technique_is_noted_on_the_case_once(lab: Lab, right: Hive, case: Case) -> None:
+    for _ in range(2):
+        right.add_techniques(case.id, [("T1110", "credential-access")], 1767261600000)
+    steps = [{"_name": "getCase", "idOrName": case.id}, {"_name": "procedures"}]
+    with session(lab.thehive_url, headers={"Authorization": f"Bearer {lab.keys.analyst}"}) as analyst:
+        noted = analyst.post("/api/v1/query", json={"query": steps}).json()
+    assert [(one["patternId"], one["tactic"]) for one in noted] == [("T1110", "credential-access")]
 
 
 def test_a_task_lives_and_the_trail_says_who_completed_it(lab: Lab, right: Hive, case: Case) -> None:

@@ -13,11 +13,12 @@ import pytest
 import yaml
 from failing_front import Asked, Front
 from fake_lapi import MACHINE, PASSWORD, FakeLapi
-from suite import HOUR, MARK, BackendSuite, Failure, HttpBench, HttpFailures, look, refused, run, undo
+from front_bench import FrontBench
+from suite import HOUR, MARK, BackendSuite, Failure, HttpFailures, look, refused, run, undo
 from workers import load_backend, load_responder
 
 from propolis.clock import ManualClock
-from propolis.containment.backend import Backend, BackendError, Status, Target, Terms
+from propolis.containment.backend import Backend, BackendError, Target, Terms
 from propolis.containment.flow import NotVerified
 from propolis.errors import ConfigurationError
 from propolis.guardrails import Policy
@@ -31,7 +32,7 @@ def aim(value: str) -> Target:
     return Target("ip", value, "test")
 
 
-class CrowdsecBench(HttpBench):
+class CrowdsecBench(FrontBench):
     target = aim("203.0.113.7")
     other = aim("2001:db8::7")
     protected = tuple(aim(text) for text in ("10.0.0.5", "198.51.100.9", "0.0.0.0/0", "127.0.0.1", "203.0.112.0/20"))
@@ -60,9 +61,6 @@ class CrowdsecBench(HttpBench):
         made: Backend = crowdsec.CrowdsecBackend(settings, self.clock)
         return made
 
-    def writes(self) -> list[str]:
-        return list(self.front.changes)
-
     def in_force(self, target: Target) -> bool:
         return self.lapi.banned(target.value)
 
@@ -71,30 +69,6 @@ class CrowdsecBench(HttpBench):
 
     def release_by_other_hands(self, target: Target) -> None:
         self.lapi.lift(target.value)
-
-    def guard(self, target: Target, status: Status | None) -> None:
-        worker = responder.FirewallBlock
-        worker.guard(object.__new__(worker), self.policy, target, status)
-
-    def canonical(self, target: Target) -> Target:
-        worker = responder.FirewallBlock
-        canonical: Target = worker.canonical(object.__new__(worker), target)
-        return canonical
-
-    def lose_answer(self) -> None:
-        self.front.lose_next = True
-
-    def take_down(self) -> None:
-        self.front.take_down()
-
-    def fail(self, failure: Failure, *, writes_only: bool = False) -> None:
-        self.front.failure, self.front.writes_only = failure, writes_only
-
-    def mend(self) -> None:
-        self.front.failure = None
-
-    def redirected(self) -> list[str]:
-        return self.front.elsewhere
 
     def expire_token(self) -> None:
         self.lapi.tokens.clear()

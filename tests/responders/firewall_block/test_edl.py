@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 from failing_front import Front
+from front_bench import FrontBench
 from list_service import LISTS, TOKEN, ListService
-from suite import HOUR, BackendSuite, Failure, HttpBench, HttpFailures, look, refused, run, undo
+from suite import HOUR, BackendSuite, Failure, HttpFailures, look, refused, run, undo
 from workers import load_backend, load_responder
 
 from propolis.clock import ManualClock
-from propolis.containment.backend import Backend, BackendError, Status, Target, Terms
+from propolis.containment.backend import Backend, BackendError, Target, Terms
 from propolis.containment.flow import NotVerified
 from propolis.errors import ConfigurationError
 from propolis.guardrails import Policy
@@ -25,7 +26,7 @@ def aim(value: str, kind: str = "ip") -> Target:
     return Target(kind, value, "test")
 
 
-class EdlBench(HttpBench):
+class EdlBench(FrontBench):
     """A list as a firewall reads it: what is on the page is blocked."""
 
     target = aim("203.0.113.7")
@@ -60,9 +61,6 @@ class EdlBench(HttpBench):
         made: Backend = edl.EdlBackend(settings, self.clock)
         return made
 
-    def writes(self) -> list[str]:
-        return list(self.front.changes)
-
     def in_force(self, target: Target) -> bool:
         name = {kind: name for name, kind in LISTS.items()}[target.kind]
         return target.value in self.service.fetch(name)
@@ -72,30 +70,6 @@ class EdlBench(HttpBench):
 
     def release_by_other_hands(self, target: Target) -> None:
         self.service.book.remove("blocklist", target.value)
-
-    def guard(self, target: Target, status: Status | None) -> None:
-        worker = responder.FirewallBlock
-        worker.guard(object.__new__(worker), self.policy, target, status)
-
-    def canonical(self, target: Target) -> Target:
-        worker = responder.FirewallBlock
-        canonical: Target = worker.canonical(object.__new__(worker), target)
-        return canonical
-
-    def lose_answer(self) -> None:
-        self.front.lose_next = True
-
-    def take_down(self) -> None:
-        self.front.take_down()
-
-    def fail(self, failure: Failure, *, writes_only: bool = False) -> None:
-        self.front.failure, self.front.writes_only = failure, writes_only
-
-    def mend(self) -> None:
-        self.front.failure = None
-
-    def redirected(self) -> list[str]:
-        return self.front.elsewhere
 
 
 @pytest.fixture
