@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from playbook_service.playbook.document import Node
 from playbook_service.playbook.event import ROOTS
-from playbook_service.playbook.fault import PlaybookError, PlaybookErrors, shorten, suggest, unknown
+from playbook_service.playbook.fault import PlaybookError, PlaybookErrors, shorten, unknown
 from playbook_service.playbook.field import Context, Lookup, compile_field
 from playbook_service.playbook.modifier import MODIFIERS, Matcher, Modifier, Scalar
 
@@ -239,8 +239,3 @@ def _every(lines: list[tuple[Lookup, Matcher, bool]]) -> Callable[[Context], boo
         return True
 
     return holds
-
-
-def did_you_mean(field: str, known: Sequence[str]) -> str:
-    """For lint: the suggestion for a field nobody knows."""
-    return suggest(field, known)

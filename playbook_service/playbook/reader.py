@@ -209,8 +209,3 @@ def _playbook(node: Node, values: dict[str, Any], actions: tuple[Action, ...]) -
         values["actions"] = actions
     document = node.plain()
     return Playbook(source=node.source, line=node.line, digest=content_digest(document), document=document, **values)
-
-
-def responders_of(playbook: Playbook) -> tuple[str, ...]:
-    """The responders a playbook may use, in the order of its steps."""
-    return tuple(action.responder for action in playbook.actions if action.responder in RESPONDERS)

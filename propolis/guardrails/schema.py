@@ -285,7 +285,7 @@ KEYS: tuple[Key, ...] = (
     Key("limits.breaker.cool_down", _span, 30 * _MINUTE, "How long it is stopped."),
     Key("approval.required_for", _entries(_kind_name), ("accounts", "hosts"), "Kinds that need an analyst's grant."),
     Key("approval.valid_for", _span, 4 * _HOUR, "How long a grant is good."),
-    Key("approval.same_person", _flag, False, "Whether who asked may also grant."),
+    Key("approval.same_person", _flag, False, "Whether who asked may also grant. Not read yet."),
 )
 _BY_PATH = {key.path: key for key in KEYS}
 _GROUPS = {path[:place] for path in _BY_PATH for place in range(len(path)) if path[place] == "."}
