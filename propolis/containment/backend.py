@@ -8,7 +8,10 @@ What a backend must keep (one suite, `tests/responders/suite.py`, holds all of t
 - `status` makes no change. It raises `NotFound` or `Ambiguous` rather than choose.
 - `contain` on what is already contained leaves it contained, with the new terms. It is one transaction where the
   product has one; where an answer is lost it looks again and never blindly repeats.
-- `release` removes only what carries our mark, and succeeds when that is gone already.
+- `release` removes only what carries our mark, and succeeds when that is gone already. Where our containment is still
+  under way it cancels that if the product can, else it raises.
+- What the product finishes later shows as `Status.pending` from the moment it is taken until it is done or has failed;
+  `contain` and `release` then give the same id as `Effect.pending`. The flow waits; a backend never does.
 - Proof that a containment is ours lies at the product: a comment, tag or attribute that holds `Terms.mark`.
 - Failures are `BackendError`s: one sentence, no secrets, what to fix.
 """
@@ -25,7 +28,7 @@ class Target(NamedTuple):
     """What is to be contained, as it was asked for."""
 
     kind: str
-    """`ip`, `domain`, `url`, `account` or `host`."""
+    """`ip`, `domain`, `url`, `account`, `host` or `file`."""
     value: str
     """Canonical text."""
     origin: str
@@ -68,7 +71,7 @@ class Status(NamedTuple):
     detail: str = ""
     """A sentence part that says what was seen: `element of set b4 in table inet propolis, 23h59m left`."""
     pending: str = ""
-    """The product's id of an action under way."""
+    """The product's id of an action under way: a containment where it is not contained, a release where it is."""
     remains: bool = False
     """Something of ours is there that does not contain any more (its rules were changed by other hands): an undo still
     takes it away."""

@@ -3,7 +3,11 @@
 Contain: guardrails on what was asked, look, guardrails on what was found, then - unless it is only to be said what
 would be done - guardrails once more, act, look again. Success is what the second look saw.
 
-Undo: look, refuse what does not carry our mark, act, look again. Neither mode, nor kill switch, nor never-lists stop an
+Undo: look, refuse what does not carry our mark, act, look again.
+
+A product that takes its time is looked at again and again for as long as the operator's patience lasts; then the
+outcome is `pending` with the product's id of the action. Whoever comes next takes that over and does not ask twice.
+ Neither mode, nor kill switch, nor never-lists stop an
 undo: it only takes back what we did.
 """
 
@@ -22,6 +26,7 @@ Guard = Callable[[Target, "Status | None"], None]
 said."""
 
 _SAME_END = 60  # seconds: two ends closer than this are one
+_FIRST_LOOK, _LONGEST_LOOK = 2.0, 15.0  # seconds between two looks at an action under way
 
 
 class Plan(NamedTuple):
@@ -35,6 +40,8 @@ class Plan(NamedTuple):
     """A longer time was asked for on purpose: move the end of a containment of ours that is in force."""
     without_end: bool = False
     """The operator allows what neither the product nor the service will end or can prove ours."""
+    patience: float = 0.0
+    """Seconds to wait for the product to finish what it took."""
 
 
 class Outcome(NamedTuple):
@@ -72,6 +79,8 @@ def contain(backend: Backend, plan: Plan, guard: Guard, clock: Clock) -> Outcome
     guard(target, None)
     before = backend.status(target)
     guard(target, before)
+    if before.pending and not plan.observing:
+        before = _taken_over(backend, plan, before, clock)
     standing = _standing(plan, before, clock)
     if standing is not None:
         return standing
@@ -85,22 +94,51 @@ def contain(backend: Backend, plan: Plan, guard: Guard, clock: Clock) -> Outcome
     return _contained(backend, plan, before, effect, clock)
 
 
-def release(backend: Backend, target: Target, clock: Clock, *, lease: str = "") -> Outcome:
-    """Undo our containment of the target. `lease` proves ownership only where the product cannot hold a mark."""
+def release(backend: Backend, target: Target, clock: Clock, *, lease: str = "", patience: float = 0.0) -> Outcome:
+    """Undo our containment of the target. `lease` proves ownership only where the product cannot hold a mark.
+
+    `patience` is how many seconds to wait for the product to finish what it took.
+    """
     before = backend.status(target)
-    if not before.contained and not before.remains:
+    if not before.contained and not before.remains and not before.pending:
         return Outcome("already_released", before, f"{before.subject.name} is not contained; nothing was done.")
     if not (before.ours or (lease and not backend.marks)):
         raise NotOurs(_not_ours(backend, before))
-    effect = backend.release(target, before)
-    after = backend.status(target)
-    if effect.pending:
-        return Outcome("pending", after, effect.done, pending=effect.pending, remaining=effect.remaining)
+    if before.contained and before.pending:
+        effect = Effect(f"A release was under way there ({before.pending}) and was taken over", pending=before.pending)
+    else:
+        effect = backend.release(target, before)
+    after = _awaited(backend, target, lambda seen: not seen.contained, patience if effect.pending else 0.0, clock)
+    if effect.pending and after.pending:
+        return Outcome("pending", after, effect.done, pending=after.pending, remaining=effect.remaining)
     if after.contained:
         raise NotVerified(f"{effect.done}, but {backend.where} still shows it contained ({after.detail}). Look there.")
     return Outcome(
         "released", after, effect.done, _seen(backend, after, clock), ended=effect.ended, remaining=effect.remaining
     )
+
+
+def _taken_over(backend: Backend, plan: Plan, before: Status, clock: Clock) -> Status:
+    """What became of an action that was under way: a release is never raced, a containment is waited for."""
+    if before.contained:
+        raise BackendError(
+            f"{before.subject.name} is being released at {backend.where} ({before.pending}): start this again when "
+            "that is done."
+        )
+    return _awaited(backend, plan.target, lambda seen: seen.contained, plan.patience, clock)
+
+
+def _awaited(
+    backend: Backend, target: Target, reached: Callable[[Status], bool], patience: float, clock: Clock
+) -> Status:
+    """The status once it is reached, once nothing is under way any more, or once patience ends."""
+    deadline, pause = clock.monotonic() + patience, _FIRST_LOOK
+    seen = backend.status(target)
+    while seen.pending and not reached(seen) and clock.monotonic() + pause <= deadline:
+        clock.sleep(pause)
+        pause = min(_LONGEST_LOOK, pause * 1.5)
+        seen = backend.status(target)
+    return seen
 
 
 def _standing(plan: Plan, before: Status, clock: Clock) -> Outcome | None:
@@ -138,10 +176,10 @@ def _would(backend: Backend, plan: Plan, before: Status, no_way_back: str) -> Ou
 
 
 def _contained(backend: Backend, plan: Plan, before: Status, effect: Effect, clock: Clock) -> Outcome:
-    after = backend.status(plan.target)
+    after = _awaited(backend, plan.target, lambda seen: seen.contained, plan.patience if effect.pending else 0.0, clock)
     until = after.until if after.until is not None else clock.now() + plan.terms.seconds
-    if effect.pending and not after.contained:
-        return Outcome("pending", after, effect.done, until=until, pending=effect.pending, remaining=effect.remaining)
+    if effect.pending and after.pending and not after.contained:
+        return Outcome("pending", after, effect.done, until=until, pending=after.pending, remaining=effect.remaining)
     if not after.contained or (backend.marks and not after.ours):
         seen = after.detail or "no containment of ours"
         raise NotVerified(f"{effect.done}, but {backend.where} then shows: {seen}. Nothing is claimed; look there.")

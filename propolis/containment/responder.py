@@ -84,6 +84,7 @@ class ContainmentResponder(ResponderWorker):
             observing=self._observing(policy),
             extend=wish.wished,
             without_end=self.items.flag("allow_without_expiry", False),
+            patience=self._patience(),
         )
         outcome = contain(backend, plan, self._last_word(policy, plan), self.clock)
         facts = {
@@ -107,7 +108,7 @@ class ContainmentResponder(ResponderWorker):
     def _release(self, backend: Backend, asked: Target) -> Answer:
         """An undo asks no policy, no mode and no dry run: it only takes back what carries our mark."""
         target = self._accepted(backend, asked)
-        outcome = release(backend, target, self.clock, lease=lease_id(self.parameters))
+        outcome = release(backend, target, self.clock, lease=lease_id(self.parameters), patience=self._patience())
         return Answer(self._full("release", backend, target, outcome, {}), operations=self._tags(backend, outcome))
 
     def _backend(self) -> Backend:
@@ -123,6 +124,9 @@ class ContainmentResponder(ResponderWorker):
         if target.kind not in backend.kinds:
             raise InputError(f"{backend.name} cannot contain a {target.kind}; it takes {', '.join(backend.kinds)}.")
         return target
+
+    def _patience(self) -> float:
+        return self.items.number("wait_seconds", 60, low=0, high=900)
 
     def _span(self) -> Span:
         default = int(self.items.number("duration_hours", 24, low=0.02, high=24 * 365) * 3600)

@@ -7,7 +7,8 @@ subclasses `BackendSuite` under a name that begins with `Test`, and gives it a f
         @pytest.fixture
         def bench(self): ...
 
-A backend that talks HTTP adds `HttpFailures` to the bases and makes its bench an `HttpBench`.
+A backend that talks HTTP adds `HttpFailures` to the bases and makes its bench an `HttpBench`; one whose product
+finishes later what it was asked for adds `SlowActions` and makes it a `SlowBench`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from email.utils import formatdate
 from enum import Enum
 
 import pytest
@@ -120,13 +122,13 @@ def run(bench: Bench, target: Target, seconds: int = HOUR, **more: object) -> Ou
         backend.close()
 
 
-def undo(bench: Bench, target: Target, lease: str = "") -> Outcome:
+def undo(bench: Bench, target: Target, lease: str = "", patience: float = 0.0) -> Outcome:
     """Release through the flow with a new backend."""
     backend = bench.backend()
     try:
         if not backend.marks:
             lease = lease or "lease-1"
-        return release(backend, bench.canonical(target), bench.clock, lease=lease)
+        return release(backend, bench.canonical(target), bench.clock, lease=lease, patience=patience)
     finally:
         backend.close()
 
@@ -402,6 +404,13 @@ class Failure(Enum):
     SILENCE = "the connection is taken and nothing is answered"
 
 
+RATE_LIMITS: dict[str, Callable[[float], dict[str, str]]] = {
+    "seconds": lambda now: {"Retry-After": "2"},
+    "date": lambda now: {"Retry-After": formatdate(now + 2, usegmt=True)},
+}
+"""The two forms of RFC 9110 10.2.3."""
+
+
 class HttpBench(Bench):
     """A bench whose product is an HTTP server that the test controls."""
 
@@ -416,6 +425,13 @@ class HttpBench(Bench):
     @abstractmethod
     def redirected(self) -> list[str]:
         """The requests that reached the other host of `Failure.REDIRECT`; must stay empty."""
+
+    rate_limits: tuple[Callable[[float], dict[str, str]], ...] = ()
+    """The product's own ways to say "in two seconds" in a header, for a wall time in seconds."""
+
+    def refuse_next_change(self, status: int, headers: dict[str, str]) -> None:
+        """The next change is answered so and not carried out."""
+        pytest.skip("a single change cannot be refused here")
 
     def expire_token(self) -> None:
         """The token in use is not valid any more; a new one is to be had."""
@@ -453,6 +469,18 @@ class HttpFailures:
         assert bench.in_force(bench.target)
         assert undo(bench, bench.target).result == "released"
 
+    @pytest.mark.parametrize("form", [*RATE_LIMITS, "the product's own"])
+    def test_a_rate_limit_is_waited_out_in_every_form(self, bench: HttpBench, form: str) -> None:
+        ways = (RATE_LIMITS[form],) if form in RATE_LIMITS else bench.rate_limits
+        if not ways:
+            pytest.skip("the product uses the standard's header")
+        for headers in ways:
+            bench.refuse_next_change(429, headers(bench.clock.now()))
+        before = bench.clock.now()
+        assert run(bench, bench.target).result == "contained"
+        assert bench.in_force(bench.target)
+        assert bench.clock.now() - before >= len(ways)
+
     def test_a_token_that_ended_is_renewed_once(self, bench: HttpBench) -> None:
         backend = bench.backend()
         target = bench.canonical(bench.target)
@@ -467,3 +495,89 @@ class HttpFailures:
         bench.fail(Failure.UNAUTHORIZED)
         refused(bench, lambda: run(bench, bench.target), BackendError)
         assert bench.token_requests() <= 2
+
+
+class SlowBench(Bench):
+    """A bench whose product finishes later what it was asked for."""
+
+    @abstractmethod
+    def slow(self, seconds: float | None, *, fails: bool = False) -> None:
+        """Actions asked for from now on take so long by the bench's clock (None: for ever), and then may fail."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Every action under way that was not cancelled is done now."""
+
+
+class SlowActions:
+    """What a backend does when its product takes its time."""
+
+    def test_a_slow_containment_is_waited_for(self, bench: SlowBench) -> None:
+        bench.slow(20)
+        outcome = run(bench, bench.target, patience=60)
+        assert outcome.result == "contained"
+        assert bench.in_force(bench.target)
+
+    def test_an_endless_containment_is_pending_taken_over_and_never_asked_for_twice(self, bench: SlowBench) -> None:
+        bench.slow(None)
+        first = run(bench, bench.target, patience=60)
+        assert (first.result, bool(first.pending)) == ("pending", True)
+        assert not bench.in_force(bench.target)
+        writes = bench.writes()
+        again = run(bench, bench.target, patience=60)
+        assert (again.result, again.pending) == ("pending", first.pending)
+        assert bench.writes() == writes
+        bench.finish()
+        assert run(bench, bench.target).result == "already_contained"
+        assert bench.in_force(bench.target)
+        assert bench.writes() == writes
+
+    def test_a_containment_that_fails_is_not_claimed_and_can_be_asked_for_again(self, bench: SlowBench) -> None:
+        bench.slow(10, fails=True)
+        refused(bench, lambda: run(bench, bench.target, patience=60), PropolisError)
+        assert not bench.in_force(bench.target)
+        bench.slow(0)
+        assert run(bench, bench.target, patience=60).result == "contained"
+
+    def test_a_slow_undo_is_waited_for(self, bench: SlowBench) -> None:
+        run(bench, bench.target, patience=60)
+        bench.slow(20)
+        assert undo(bench, bench.target, patience=60).result == "released"
+        assert not bench.in_force(bench.target)
+
+    def test_an_endless_undo_is_pending_taken_over_and_never_asked_for_twice(self, bench: SlowBench) -> None:
+        run(bench, bench.target, patience=60)
+        bench.slow(None)
+        first = undo(bench, bench.target, patience=60)
+        assert (first.result, bool(first.pending)) == ("pending", True)
+        writes = bench.writes()
+        again = undo(bench, bench.target, patience=60)
+        assert (again.result, again.pending) == ("pending", first.pending)
+        assert bench.writes() == writes
+        bench.finish()
+        assert undo(bench, bench.target).result == "already_released"
+        assert not bench.in_force(bench.target)
+
+    def test_an_undo_that_fails_is_not_claimed(self, bench: SlowBench) -> None:
+        run(bench, bench.target, patience=60)
+        bench.slow(10, fails=True)
+        refused(bench, lambda: undo(bench, bench.target, patience=60), PropolisError)
+        assert bench.in_force(bench.target)
+
+    def test_nothing_is_contained_while_its_release_is_under_way(self, bench: SlowBench) -> None:
+        run(bench, bench.target, patience=60)
+        bench.slow(None)
+        undo(bench, bench.target)
+        writes = bench.writes()
+        refused(bench, lambda: run(bench, bench.target), BackendError)
+        assert bench.writes() == writes
+
+    def test_an_undo_of_what_is_under_way_leaves_nothing_contained(self, bench: SlowBench) -> None:
+        bench.slow(None)
+        run(bench, bench.target)
+        undone = result_or_sentence(lambda: undo(bench, bench.target))
+        assert undone in ("released", "pending", "already_released") or is_sentence(undone), undone
+        bench.slow(0)
+        bench.finish()
+        undo(bench, bench.target, patience=60)
+        assert not bench.in_force(bench.target)

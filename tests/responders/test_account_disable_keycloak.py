@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from account_disable.contract import Contract
-from account_disable.fake_keycloak import CLIENT, MANAGEMENT, REALM, SECRET, FakeKeycloak, Request
+from account_disable.fake_keycloak import CLIENT, MANAGEMENT, REALM, SECRET, FakeKeycloak
+from contract import Contract, Request
 from suite import BackendSuite, Failure, HttpBench, HttpFailures, look, refused, run, undo
 from workers import load_backend
 
@@ -430,12 +430,12 @@ def test_every_request_is_one_that_the_official_client_could_send(bench: Keycloa
 @pytest.mark.parametrize(
     ("request_", "why"),
     [
-        (("DELETE", "/admin/realms/staff/users/1", {}, None, ""), "no such operation"),
-        (("GET", "/admin/realms/staff/groups", {}, None, ""), "no such path"),
-        (("GET", "/admin/realms/staff/users", {"name": "x"}, None, ""), "name"),
-        (("GET", "/admin/realms/staff/users", {"exact": "yes"}, None, ""), "exact"),
-        (("PUT", "/admin/realms/staff/users/1", {}, {"enabled": "no"}, "application/json"), "enabled"),
-        (("PUT", "/admin/realms/staff/users/1", {}, None, ""), "body"),
+        (("DELETE", "/admin/realms/staff/users/1", (), {}, None, ""), "no such operation"),
+        (("GET", "/admin/realms/staff/groups", (), {}, None, ""), "no such path"),
+        (("GET", "/admin/realms/staff/users", (("name", "x"),), {}, None, ""), "name"),
+        (("GET", "/admin/realms/staff/users", (("exact", "yes"),), {}, None, ""), "exact"),
+        (("PUT", "/admin/realms/staff/users/1", (), {}, {"enabled": "no"}, "application/json"), "enabled"),
+        (("PUT", "/admin/realms/staff/users/1", (), {}, None, ""), "body"),
     ],
 )
 @pytest.mark.shared

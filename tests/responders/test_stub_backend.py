@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from suite import BackendSuite, Bench
+from suite import BackendSuite, SlowActions, SlowBench
 
 from propolis.clock import ManualClock
 from propolis.containment.backend import Backend, BackendError, Effect, Status, Subject, Target, Terms
@@ -35,7 +35,7 @@ class _Flaky(StubBackend):
         return effect
 
 
-class StubBench(Bench):
+class StubBench(SlowBench):
     target = Target("host", "web-01", "test")
     other = Target("host", "web-02", "test")
     missing = Target("host", "web-03", "test")
@@ -75,20 +75,26 @@ class StubBench(Bench):
     def take_down(self) -> None:
         self._backend.mode = "down"
 
+    def slow(self, seconds: float | None, *, fails: bool = False) -> None:
+        self._backend.takes, self._backend.fails = seconds, fails
 
-class TestStub(BackendSuite):
+    def finish(self) -> None:
+        self._backend.finish()
+
+
+class TestStub(BackendSuite, SlowActions):
     @pytest.fixture
-    def bench(self) -> Bench:
+    def bench(self) -> StubBench:
         return StubBench()
 
 
 class TestStubThatNeverEndsAnything(BackendSuite):
     @pytest.fixture
-    def bench(self) -> Bench:
+    def bench(self) -> StubBench:
         return StubBench(expires=False)
 
 
-class TestStubWithoutMarks(BackendSuite):
+class TestStubWithoutMarks(BackendSuite, SlowActions):
     @pytest.fixture
-    def bench(self) -> Bench:
+    def bench(self) -> StubBench:
         return StubBench(expires=False, marks=False)

@@ -16,12 +16,11 @@ from typing import Any, NamedTuple
 
 from propolis.clock import Clock, utc_text
 from propolis.containment.backend import Backend, BackendError, Effect, Status, Subject, Target, Terms
+from propolis.containment.change import AnswerLost, change, safe_url
 from propolis.containment.mark import is_ours
 from propolis.containment.responder import Workbench
 from propolis.duration import duration_text
 from propolis.http import Client, HttpError, Response, authorized, segment, session
-
-from .change import AnswerLost, change, safe_url
 
 SCENARIO = "propolis/firewallblock"
 _ORIGIN = "propolis"

@@ -14,13 +14,12 @@ from typing import Any, NamedTuple
 from propolis.alert.moment import epoch
 from propolis.clock import Clock, utc_text
 from propolis.containment.backend import Backend, BackendError, Effect, Status, Subject, Target, Terms
+from propolis.containment.change import AnswerLost, change, safe_url
 from propolis.containment.mark import is_ours
 from propolis.containment.responder import Workbench
 from propolis.duration import duration_text
 from propolis.errors import ConfigurationError
 from propolis.http import HttpError, Response, segment, session
-
-from .change import AnswerLost, change, safe_url
 
 _LISTS = {"ip": "edl_list", "domain": "edl_domain_list", "url": "edl_url_list"}
 """Kind of target -> the configuration item that names its list."""

@@ -17,8 +17,10 @@ import uuid
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
+from contract import Request, read
+from failing_front import Asked
 from suite import Failure
 
 Document = dict[str, Any]
@@ -27,17 +29,6 @@ CLIENT, SECRET = "propolis", "kc-s3cret-of-the-lab"
 NOT_BEFORE = 1_767_225_600
 MANAGEMENT = "realm-management"
 _PROFILE = ("email", "firstName", "lastName")
-
-
-class Request(NamedTuple):
-    """One request as it came."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    body: Any
-    kind: str
-    """Its Content-Type, without parameters."""
 
 
 @dataclass
@@ -168,7 +159,7 @@ class FakeKeycloak:
         if parts[0] != "users":
             return Answer(403, {"error": "HTTP 403 Forbidden"})
         if len(parts) == 1:
-            return Answer(200, [self._shown(user) for user in self._search(request.query)])
+            return Answer(200, [self._shown(user) for user in self._search(dict(request.query))])
         user = self.users.get(parts[1])
         if user is None:
             return Answer(404, {"error": "User not found"})
@@ -343,14 +334,8 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - the names http.server looks for
 
     def _request(self) -> Request:
-        parts = urlsplit(self.path)
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-        kind = self.headers.get("Content-Type", "").split(";")[0]
-        body: Any = json.loads(raw) if kind == "application/json" else None
-        if kind == "application/x-www-form-urlencoded":
-            body = {name: values[0] for name, values in parse_qs(raw, keep_blank_values=True).items()}
-        query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        return Request(self.command, parts.path, query, body, kind)
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        return read(Asked(self.command, self.path, {name.lower(): text for name, text in self.headers.items()}, raw))
 
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None, kind: str = "") -> None:
         self.send_response(status)
@@ -376,7 +361,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._cut()
             return
         if failure is Failure.UNAUTHORIZED and token_wanted:
-            answer = self.keycloak._token(Request("POST", "", {}, {"client_id": CLIENT, "client_secret": SECRET}, ""))
+            answer = self.keycloak._token(
+                Request("POST", "", (), {}, {"client_id": CLIENT, "client_secret": SECRET}, "")
+            )
             self._send(200, json.dumps(answer.body).encode())
             return
         status, body, headers, kind = {

@@ -36,6 +36,8 @@ class Front:
     def __init__(self, product: Callable[[Asked], Told], login: Callable[[Asked], bool] = lambda asked: False):
         self.product = product
         self.login = login
+        self.reading: Callable[[Asked], bool] = lambda asked: False
+        """Requests that are no GET and yet change nothing, such as a search by POST."""
         self.requests: list[Asked] = []
         self.changes: list[str] = []
         """Every change that was handed on, in order."""
@@ -92,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
         front, asked = self.front, self._asked()
         front.requests.append(asked)
         login = front.login(asked)
-        changing = asked.method != "GET" and not login
+        changing = asked.method != "GET" and not login and not self.front.reading(asked)
         spared = login and front.failure is Failure.UNAUTHORIZED  # a token is to be had, and then never taken
         if front.failure is not None and not spared and (changing or not front.writes_only):
             self._fail(front.failure)
@@ -110,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(told.status, told.body)
 
-    do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - the names http.server looks for
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 - the names http.server looks for
 
     def _asked(self) -> Asked:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -167,4 +169,4 @@ class _Elsewhere(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
 
-    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from propolis.clock import Clock
@@ -31,6 +32,20 @@ def change(api: Requester, clock: Clock, method: str, path: str, **options: Any)
                 raise
             clock.sleep(error.retry_after)
     raise AssertionError("the last try ends in an answer or in an error")
+
+
+def settled(make: Callable[[], object], made: Callable[[], bool], done: str) -> str:
+    """Make a change; where its answer is lost, look whether it was made. Gives the sentence part `done`, with a note.
+
+    `make` raises AnswerLost; `made` looks at the product. Raises BackendError where the change was not made.
+    """
+    try:
+        make()
+    except AnswerLost as error:
+        if not made():
+            raise BackendError(f"{error} The product was asked again, and the change was not made.") from None
+        return f"{done}; the answer was lost and the state read again"
+    return done
 
 
 def safe_url(url: str, item: str) -> str:
