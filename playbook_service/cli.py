@@ -39,6 +39,9 @@ COMMANDS: dict[str, Command] = {
     "leases": Command("playbook_service.commands.leases", "what is contained, until when; release, renew"),
     "approvals": Command("playbook_service.commands.approvals", "what waits for an answer; grant, deny"),
     "audit": Command("playbook_service.commands.audit", "verify, export and anchor the audit chain"),
+    "backends": Command(
+        "playbook_service.commands.backends", "what the responders can work with, and how it was tested"
+    ),
     "sources": Command("playbook_service.commands.sources", "what analysts' closings taught about each source"),
 }
 """Adding a command is adding a row and its module."""

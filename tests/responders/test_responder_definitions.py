@@ -11,7 +11,9 @@ import jsonschema
 import pytest
 from workers import RESPONDERS
 
-WORKERS = ("FirewallBlock", "IsolateHost")
+from propolis.containment.registry import responder, responders
+
+WORKERS = tuple(one.name for one in responders())
 FLAVOURS = sorted(path for worker in WORKERS for path in (RESPONDERS / worker).glob("*.json"))
 # Items that Cortex 4.1 adds by itself (WorkerSrv); a definition must not have them.
 CORTEX_OWN = {"check_tlp", "max_tlp", "check_pap", "max_pap", "proxy_http", "proxy_https", "cacerts", "jobTimeout"}
@@ -27,7 +29,9 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def test_there_are_two_flavours_of_each() -> None:
-    assert [path.stem for path in FLAVOURS] == ["FirewallBlock", "FirewallUnblock", "IsolateHost", "ReleaseHost"]
+    named = [flavour.name for one in responders() for flavour in one.flavours]
+    assert sorted(path.stem for path in FLAVOURS) == sorted(named)
+    assert len(named) == 2 * len(WORKERS)
 
 
 @pytest.mark.shared
@@ -97,11 +101,11 @@ def _service(definition: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("worker", WORKERS)
 def test_the_readme_explains_every_item(worker: str) -> None:
+    """The items that all backends share; those of one are on its page (`test_registry`)."""
     readme = (RESPONDERS / worker / "README.md").read_text()
-    for path in (RESPONDERS / worker).glob("*.json"):
-        missing = [item["name"] for item in load(path)["configurationItems"] if f"`{item['name']}`" not in readme]
-        assert not missing
-        assert path.stem in readme
+    assert not [item.name for item in responder(worker).items if f"`{item.name}`" not in readme]
+    assert not [flavour.name for flavour in responder(worker).flavours if flavour.name not in readme]
+    assert "docs/backends.md" in readme
 
 
 @pytest.mark.parametrize("worker", WORKERS)

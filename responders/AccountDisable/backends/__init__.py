@@ -1,29 +1,11 @@
-"""The products in which AccountDisable can disable an account: the word in the item `backend` -> how to make it.
+"""The products in which an account can be disabled: the word in the item `backend` -> how to make one.
 
-A new one is a module beside this file, a line here, and a bench for `tests/responders/suite.py`. Each module, and the
-libraries it needs, is imported only when it is asked for.
+A new one is a module beside this file with a `make` function, and a row in the registry
+(`propolis/containment/registry/AccountDisable`): docs/backend-authors.md shows the way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from propolis.containment.registry import from_registry
 
-if TYPE_CHECKING:
-    from propolis.containment.backend import Backend
-    from propolis.containment.responder import BackendFactory, Workbench
-
-
-def _active_directory(bench: Workbench) -> Backend:
-    from .activedirectory import ActiveDirectory
-
-    return ActiveDirectory.from_items(bench.items)
-
-
-def _keycloak(bench: Workbench) -> Backend:
-    from .keycloak import Keycloak
-
-    return Keycloak.from_items(bench.items, clock=bench.clock, proxy=bench.proxy)
-
-
-BACKENDS: Mapping[str, BackendFactory] = {"activedirectory": _active_directory, "keycloak": _keycloak}
+BACKENDS = from_registry("AccountDisable", __name__)

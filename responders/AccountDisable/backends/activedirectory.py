@@ -20,6 +20,7 @@ from propolis.containment.backend import (
     Target,
     Terms,
 )
+from propolis.containment.responder import Workbench
 from propolis.errors import ConfigurationError
 
 from .account import parse_account
@@ -272,3 +273,8 @@ def _mark_attribute(text: str) -> str:
 
 def _item(name: str) -> str:
     return f"configuration item {name}"
+
+
+def make(workbench: Workbench) -> Backend:
+    """The backend that the items describe."""
+    return ActiveDirectory.from_items(workbench.items)

@@ -23,6 +23,7 @@ from propolis.containment.backend import (
     Terms,
 )
 from propolis.containment.mark import is_ours
+from propolis.containment.responder import Workbench
 from propolis.errors import ConfigurationError
 
 from .account import AccountName, parse_account
@@ -295,3 +296,8 @@ def _checked_attribute(name: str) -> str:
             path="configuration item kc_mark_attribute",
         )
     return name
+
+
+def make(workbench: Workbench) -> Backend:
+    """The backend that the items describe."""
+    return Keycloak.from_items(workbench.items, clock=workbench.clock, proxy=workbench.proxy)
