@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from playbook_service.audit.journal import AuditFiles
-from playbook_service.engine import approval, lease, timer
+from playbook_service.engine import approval, confirmation, lease, timer
 from playbook_service.engine.adopt import Adoption
 from playbook_service.engine.anchor import Anchoring
 from playbook_service.engine.deciding import asking
@@ -84,6 +84,7 @@ def _containment(settings: Settings, tools: Tools, parts: Pipeline, outbox: Outb
     return {
         "contain": patient(lambda item: lease.contain(tools, item, parts.deciding.may_not_start)),
         "release": lambda item: lease.release(tools, item),
+        "confirm": lambda item: confirmation.confirm(tools, item),
         "renew": patient(Renewals(tools).step),
         "request": patient(Requests(tools, settings["approvers"]).step),
         "approve": patient(desk.step),

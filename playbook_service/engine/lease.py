@@ -123,6 +123,7 @@ def _settle(work: Transaction, tools: Tools, record: Record, ended: launch.Ended
         _activate(work, tools, record, ended)
     elif ended.success and result == "pending":
         _activate(work, tools, record, ended, "the product has not finished it yet; it is counted as in force")
+        follow(work, "confirm", record.key, due=tools.clock.now() + _LOOK_AGAIN, lease=record.key)
     else:
         why = ended.error or str(ended.full.get("message") or "the responder did not say what it did")
         _refuse(work, tools, record, result, why)
@@ -139,6 +140,7 @@ def _activate(work: Transaction, tools: Tools, record: Record, ended: launch.End
     wanted = Grant(**record.body["grant"])
     until = moment(ended.full.get("until")) or tools.clock.now() + wanted.seconds
     body = {**record.body, "until": until, "where": str(ended.full.get("where") or ""), "report": dict(ended.full)}
+    body["pending"] = ended.full.get("result") == "pending"
     work.save(KIND, record.key, body, version=record.version, state=ACTIVE, ref=record.ref, due=until + _SLACK)
     follow(work, "release", record.key, due=until + _SLACK, lease=record.key)
     follow(work, "tell", record.key, lease=record.key, what="contained")
@@ -232,12 +234,24 @@ def _undone(tools: Tools, record: Record, ended: launch.Ended) -> Outcome:
     wanted = Grant(**record.body["grant"])
     if ended.success and ended.full.get("result") in _RELEASED_RESULTS:
         return Done(lambda work: _over(work, tools, record, wanted, ended))
+    if ended.success and ended.full.get("result") == "pending":
+        return Later(_LOOK_AGAIN, "the product has not finished the release yet", _look_at_it_again(tools, record))
     tries = int(record.body["undos"]) + 1
     if record.body.get("doubtful") and tries >= _SHOUT_AFTER:
         return Done(lambda work: _left_to_a_person(work, tools, record, wanted))
     pause = _PAUSES[min(tries, len(_PAUSES)) - 1]
     why = ended.error or str(ended.full.get("message") or "it was not verified")
     return Later(pause, f"the undo failed: {why}", _try_again(tools, record, wanted, tries, why))
+
+
+def _look_at_it_again(tools: Tools, record: Record) -> Commit:
+    """Another run of the undo, which takes over what is under way; it is no failure, so nobody is called."""
+
+    def commit(work: Transaction) -> None:
+        body = {**record.body, "slow": int(record.body.get("slow", 0)) + 1}
+        work.save(KIND, record.key, body, version=record.version, state=ACTIVE, ref=record.ref, due=tools.clock.now())
+
+    return commit
 
 
 def _over(work: Transaction, tools: Tools, record: Record, wanted: Grant, ended: launch.Ended) -> None:
@@ -344,4 +358,5 @@ def _contain_key(lease: str) -> str:
 
 
 def _undo_key(record: Record) -> str:
-    return f"release:{record.key}:{record.body['undos']}"
+    slow = record.body.get("slow")
+    return f"release:{record.key}:{record.body['undos']}{f'.{slow}' if slow else ''}"

@@ -64,6 +64,8 @@ class Teller:
 def _contained(record: Record) -> Note:
     grant, full = lease.Grant(**record.body["grant"]), record.body["report"]
     until = utc_text(float(record.body["until"]))
+    if full.get("result") == "pending":
+        return _under_way(record, grant, until)
     lines = [
         f"{code(grant.target)} is contained by {plain(grant.responder)} at {_where(record)} until {until}.",
         f"Verified: {plain(full.get('verified') or full.get('message') or 'not said')}",
@@ -72,6 +74,18 @@ def _contained(record: Record) -> Note:
         *_sessions(full),
     ]
     return Note(f"Contained: {grant.target} ({grant.responder})", lines)
+
+
+def _under_way(record: Record, grant: lease.Grant, until: str) -> Note:
+    """The product took the request and has not finished it: nothing is claimed before it was seen."""
+    lines = [
+        f"{plain(grant.responder)} was asked at {_where(record)} to contain {code(grant.target)} until {until}, "
+        f"and has not finished ({plain(record.body['report'].get('pending') or 'no id was given')}).",
+        "The service looks again and tells you here when it holds, or when it failed.",
+        f"Why: {plain(grant.why, 1000)}",
+        f"On whose word: {plain(grant.by)}",
+    ]
+    return Note(f"Under way: {grant.target} ({grant.responder})", lines)
 
 
 def _where(record: Record) -> str:

@@ -6,7 +6,7 @@ import pytest
 from stub_hive import StubHive
 
 from playbook_service.audit.journal import Journal
-from playbook_service.engine import lease
+from playbook_service.engine import confirmation, lease
 from playbook_service.engine.loop import Loop
 from playbook_service.engine.step import Done, Outcome
 from playbook_service.engine.tools import Tools
@@ -48,6 +48,7 @@ class Shop:
         handlers = {
             "contain": lambda item: lease.contain(self.tools, item, lambda grant: self.against),
             "release": lambda item: lease.release(self.tools, item),
+            "confirm": lambda item: confirmation.confirm(self.tools, item),
             "tell": self.tell,
         }
         return Loop(self.store, self.clock, handlers, owner="node", buried=self.buried, jitter=lambda: 1.0)
@@ -297,3 +298,65 @@ def test_what_was_started_is_followed_to_its_end_whatever_the_mode_becomes(shop:
     assert shop.record.state == lease.ACTIVE
     shop.run(DAY + 60)
     assert shop.record.state == lease.ENDED
+
+
+def looked(result: str, mark: str = "propolis lease=L1") -> dict:
+    return {"success": True, "full": {"result": result, "mark": mark, "message": "No containment of web-01."}}
+
+
+UNDER_WAY = {"success": True, "full": {"result": "pending", "pending": "action-7", "where": "edr", "mark": ""}}
+
+
+@pytest.mark.parametrize("mark", ["propolis lease=L1", ""], ids=["marked", "a product that holds no mark"])
+def test_what_a_product_finishes_later_is_looked_at_until_it_holds(shop: Shop, mark: str):
+    shop.hive.reports["FirewallBlock"] = [UNDER_WAY, UNDER_WAY, looked("already_contained", mark)]
+    shop.decide()
+    shop.run(30)
+    assert (shop.record.state, shop.record.body["pending"]) == (lease.ACTIVE, True)
+    shop.run(600)
+    assert (shop.record.state, shop.record.body["pending"]) == (lease.ACTIVE, False)
+    assert [parameters.get("look_only") for _, _, parameters in shop.hive.started] == [None, True, True]
+    assert shop.told == ["contained", "contained"]
+    assert shop.audited.count("confirmed") == 1
+    shop.run(DAY + 60)
+    assert shop.record.state == lease.ENDED
+
+
+@pytest.mark.parametrize("seen", [looked("would_contain"), looked("already_contained", "propolis lease=L9")])
+def test_what_a_product_did_not_carry_out_is_told_and_still_undone_at_its_end(shop: Shop, seen: dict):
+    shop.hive.reports["FirewallBlock"] = [UNDER_WAY, seen]
+    shop.decide()
+    shop.run(600)
+    assert (shop.record.state, shop.told) == (lease.DOUBTFUL, ["contained", "not contained"])
+    shop.run(DAY + 60)
+    assert shop.record.state == lease.ENDED
+    assert shop.starts[-1] == "FirewallUnblock"
+
+
+def test_a_look_that_fails_is_repeated_and_claims_nothing(shop: Shop):
+    shop.hive.reports["FirewallBlock"] = [UNDER_WAY, FAILED, FAILED, looked("already_contained")]
+    shop.decide()
+    shop.run(900)
+    assert (shop.record.body["pending"], shop.told) == (False, ["contained", "contained"])
+    assert len(shop.starts) == 4
+
+
+def test_a_lease_that_ended_meanwhile_is_not_looked_at_any_more(shop: Shop):
+    shop.hive.reports["FirewallBlock"] = [UNDER_WAY]
+    shop.decide()
+    shop.run(30)
+    with shop.store.transaction() as work:
+        lease.end(work, shop.tools, "L1", "anna")
+    shop.run(600)
+    assert shop.record.state == lease.ENDED
+    assert shop.starts == ["FirewallBlock", "FirewallUnblock"]
+
+
+def test_an_undo_that_a_product_finishes_later_is_no_failure_and_calls_nobody(shop: Shop):
+    shop.hive.reports["FirewallUnblock"] = [UNDER_WAY] * 6 + [RELEASED]
+    shop.decide()
+    shop.run(DAY)
+    shop.run(900)
+    assert (shop.record.state, shop.told) == (lease.ENDED, ["contained", "released"])
+    assert shop.starts.count("FirewallUnblock") == 7
+    assert "release failed" not in shop.audited
