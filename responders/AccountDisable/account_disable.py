@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Cortex responder: disable an account in Active Directory or Keycloak, and enable again what it disabled itself."""
+"""Cortex responder: disable an account in a directory or at an identity provider, and enable what it disabled itself."""
 
 import sys
 from pathlib import Path
@@ -32,6 +32,7 @@ class AccountDisable(ContainmentResponder):
         data_types=tuple((name, "account") for name in USER_TYPES),
         fields=(("wazuh_user", "account"), ("account", "account")),
         tag_kind="account",
+        hints=(("wazuh_agent_id", "wazuh_agent_id"), ("wazuh_agent_name", "wazuh_agent_name")),
         tagged_types=(("other", "subtype:username", "account"),),
     )
     backends = BACKENDS

@@ -417,6 +417,16 @@ def test_a_setting_that_cannot_be_used_is_named(values: dict[str, object], why: 
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize("mark", ["propolis", ""])
+def test_what_somebody_else_disables_between_look_and_act_is_not_made_ours(bench: KeycloakBench, mark: str) -> None:
+    bench.mark = mark
+    backend = bench.backend()
+    status = backend.status(bench.target)
+    bench.contain_by_other_hands(bench.target)
+    refused(bench, lambda: backend.contain(bench.target, status, Terms(3600, "propolis case=1")), BackendError)
+    backend.close()
+
+
 @pytest.mark.shared
 def test_every_request_is_one_that_the_official_client_could_send(bench: KeycloakBench, shared: Path) -> None:
     run(bench, bench.target)

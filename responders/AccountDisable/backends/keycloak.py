@@ -91,6 +91,8 @@ class Keycloak(Backend):
     def contain(self, target: Target, status: Status, terms: Terms) -> Effect:
         user = self._realm.user(status.subject.id)
         if not _enabled(user) and not is_ours(self._mark(user)):
+            if not status.contained:  # else a lease would later take back what somebody else did in between
+                raise BackendError(f"{status.subject.name} was disabled by somebody else just now; nothing was done.")
             return Effect(f"{status.subject.name} was disabled already, not by us, and was left as it is")
         if self.marks:
             user = self._marked(user, terms.mark)
