@@ -26,8 +26,8 @@ from playbook_service.engine.step import Done, Outcome, follow
 from playbook_service.engine.tools import Tools
 from playbook_service.hive import limits
 from playbook_service.hive.model import Case, TaskDraft
-from playbook_service.notify.message import Message
 from playbook_service.store.contract import Filter, Item, Record, Transaction
+from propolis.notify.message import Message
 
 KIND, WATERMARK = "escalation", "watermark"
 _MOST_LINES = 5_000

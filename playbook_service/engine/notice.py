@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from playbook_service.engine import approval
+from playbook_service.engine.markdown import bare
 from playbook_service.engine.step import Done, Outcome, follow
 from playbook_service.engine.tools import Tools
 from playbook_service.hive import limits
 from playbook_service.hive.model import TaskDraft
-from playbook_service.notify.message import Message
 from playbook_service.store.contract import Item, Transaction
+from propolis.notify.message import Message
 
 Announce = Callable[[Transaction, Message], None]
 
@@ -40,7 +41,7 @@ class Notices:
         case = self._tools.hive.case(case_id) if case_id else None
         if case is not None and case.open:
             self._write(case_id, title, lines, urgent, f"Propolis note {item.key}")
-        message = Message(title, "\n".join(lines), "high" if urgent else "info", case=case_id)
+        message = Message(title, bare(lines), "high" if urgent else "info", case=case_id)
         return Done(lambda work: self._announce(work, message))
 
     def _write(self, case_id: str, title: str, lines: Sequence[str], urgent: bool, mark: str) -> None:

@@ -212,6 +212,7 @@ def _fault(ended: launch.Ended) -> str:
     result = ended.full.get("result")
     if not ended.success or result not in _HELD:
         return ended.error or str(ended.full.get("message") or "the responder did not say what it did")
-    if result == "already_contained" and not is_ours(str(ended.full.get("mark") or "")):
+    shown = is_ours(str(ended.full.get("mark") or "")) or ended.full.get("marks") is False
+    if result == "already_contained" and not shown:
         return "it is contained there by somebody else"
     return ""

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 from playbook_service.engine import approval, lease
 from playbook_service.engine.crashpoint import reached
-from playbook_service.engine.markdown import code, plain
+from playbook_service.engine.markdown import bare, code, plain
 from playbook_service.engine.step import Done, Outcome
 from playbook_service.engine.tools import Tools
 from playbook_service.hive.model import TaskDraft
-from playbook_service.notify.message import Message
 from playbook_service.store.contract import Item, Record, Transaction
 from propolis.clock import utc_text
+from propolis.notify.message import Message
 
 GROUP = approval.GROUP
 Announce = Callable[[Transaction, Message], None]
@@ -49,7 +49,7 @@ class Teller:
         if case_id:
             self._write(case_id, note, item.key)
         reached("note.written")
-        message = Message(note.title, "\n".join(note.lines), "high" if note.urgent else "info", case=case_id)
+        message = Message(note.title, bare(note.lines), "high" if note.urgent else "info", case=case_id)
         return Done(lambda work: self._announce(work, message))
 
     def _write(self, case_id: str, note: Note, key: str) -> None:

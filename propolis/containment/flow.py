@@ -26,6 +26,10 @@ Guard = Callable[[Target, "Status | None"], None]
 said."""
 
 _SAME_END = 60  # seconds: two ends closer than this are one
+_STRANGERS = {
+    True: "by somebody else: it is not ours to end, and no lease was made",
+    False: "and nothing there shows by whom: it is ours to end only by a lease that the service has of it",
+}
 _FIRST_LOOK, _LONGEST_LOOK = 2.0, 15.0  # seconds between two looks at an action under way
 
 
@@ -40,6 +44,8 @@ class Plan(NamedTuple):
     """A longer time was asked for on purpose: move the end of a containment of ours that is in force."""
     without_end: bool = False
     """The operator allows what neither the product nor the service will end or can prove ours."""
+    renews: bool = False
+    """The service extends a lease of its own: that proves ownership where the product cannot hold a mark."""
     patience: float = 0.0
     """Seconds to wait for the product to finish what it took."""
 
@@ -81,7 +87,7 @@ def contain(backend: Backend, plan: Plan, guard: Guard, clock: Clock) -> Outcome
     guard(target, before)
     if before.pending and not plan.observing:
         before = _taken_over(backend, plan, before, clock)
-    standing = _standing(plan, before, clock)
+    standing = _standing(backend, plan, before, clock)
     if standing is not None:
         return standing
     no_way_back = _no_way_back(backend, plan)
@@ -141,7 +147,7 @@ def _awaited(
     return seen
 
 
-def _standing(plan: Plan, before: Status, clock: Clock) -> Outcome | None:
+def _standing(backend: Backend, plan: Plan, before: Status, clock: Clock) -> Outcome | None:
     """The outcome where the target is contained already and nothing is to be moved."""
     if before.pending and not before.contained:
         done = f"A containment is under way there ({before.pending}); it was taken over, not repeated."
@@ -149,9 +155,10 @@ def _standing(plan: Plan, before: Status, clock: Clock) -> Outcome | None:
     if not before.contained:
         return None
     wanted = clock.now() + plan.terms.seconds
-    if before.ours and plan.extend and before.until is not None and wanted > before.until + _SAME_END:
+    ours = before.ours or (plan.renews and not backend.marks)
+    if ours and plan.extend and before.until is not None and wanted > before.until + _SAME_END:
         return None
-    who = "by us" if before.ours else "by somebody else: it is not ours to end, and no lease was made"
+    who = "by us" if before.ours else _STRANGERS[backend.marks]
     done = f"{before.subject.name} is contained already, {who}; nothing was changed."
     return Outcome("already_contained", before, done, before.detail, before.until)
 

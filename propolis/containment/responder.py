@@ -84,6 +84,7 @@ class ContainmentResponder(ResponderWorker):
             observing=self._observing(policy),
             extend=wish.wished,
             without_end=self.items.flag("allow_without_expiry", False),
+            renews=bool(lease) and self.parameters.get("renew") is True,
             patience=self._patience(),
         )
         outcome = contain(backend, plan, self._last_word(policy, plan), self.clock)
@@ -175,6 +176,7 @@ class ContainmentResponder(ResponderWorker):
             "until": utc_text(outcome.until) if outcome.until is not None else None,
             "verified": outcome.verified,
             "mark": outcome.status.mark,
+            "marks": backend.marks,
             "lease": lease_id(self.parameters),
             "sessions": {"ended": list(outcome.ended), "remaining": list(outcome.remaining)},
             "request": outcome.request,

@@ -222,12 +222,21 @@ class BackendSuite:
         if not bench.backend().expires:
             pytest.skip("the product keeps no end that could be moved")
         first = run(bench, bench.target)
-        longer = run(bench, bench.target, 3 * HOUR, extend=True)
+        marks = bench.backend().marks
+        longer = run(bench, bench.target, 3 * HOUR, extend=True, renews=not marks, lease="" if marks else "lease-1")
         assert longer.result == "extended"
         assert first.until is not None
         assert longer.until is not None
         assert longer.until - first.until > HOUR
-        assert look(bench, bench.target).ours
+        assert look(bench, bench.target).ours == marks
+
+    def test_without_a_mark_or_a_lease_no_end_is_moved(self, bench: Bench) -> None:
+        if bench.backend().marks or not bench.backend().expires:
+            pytest.skip("the product holds a mark, or keeps no end that could be moved")
+        run(bench, bench.target)
+        writes = bench.writes()
+        assert run(bench, bench.target, 3 * HOUR, extend=True).result == "already_contained"
+        assert bench.writes() == writes
 
     def test_a_shorter_wish_does_not_cut_a_containment_in_force(self, bench: Bench) -> None:
         if not bench.backend().expires:

@@ -98,3 +98,9 @@ class TestStubWithoutMarks(BackendSuite, SlowActions):
     @pytest.fixture
     def bench(self) -> StubBench:
         return StubBench(expires=False, marks=False)
+
+
+class TestStubThatEndsThingsButHoldsNoMark(BackendSuite, SlowActions):
+    @pytest.fixture
+    def bench(self) -> StubBench:
+        return StubBench(marks=False)

@@ -24,7 +24,6 @@ from playbook_service.engine.step import Done, Handler, Later, Outcome, follow
 from playbook_service.engine.tools import Tools
 from playbook_service.hive.model import Action, Alert, Audit, Case, Observable, Task, Worker
 from playbook_service.intake.hook import Hook
-from playbook_service.notify.message import Message
 from playbook_service.playbook import Playbooks
 from playbook_service.store.contract import Filter, Item, Record, Transaction
 from playbook_service.store.memory import MemoryStore
@@ -32,6 +31,7 @@ from propolis.alert import Alert as WazuhAlert
 from propolis.clock import ManualClock, utc_text
 from propolis.guardrails import Policy
 from propolis.http import HttpError
+from propolis.notify.message import Message
 
 SERVICE, ANNA, BEN = "propolis@soc.example", "anna@soc.example", "ben@soc.example"
 CASE_ID, OBSERVABLE_ID, TARGET = "~8", "~41", "203.0.113.7"

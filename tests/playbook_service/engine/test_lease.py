@@ -300,8 +300,9 @@ def test_what_was_started_is_followed_to_its_end_whatever_the_mode_becomes(shop:
     assert shop.record.state == lease.ENDED
 
 
-def looked(result: str, mark: str = "propolis lease=L1") -> dict:
-    return {"success": True, "full": {"result": result, "mark": mark, "message": "No containment of web-01."}}
+def looked(result: str, mark: str = "propolis lease=L1", *, marks: bool = True) -> dict:
+    full = {"result": result, "mark": mark, "marks": marks, "message": "No containment of web-01."}
+    return {"success": True, "full": full}
 
 
 UNDER_WAY = {"success": True, "full": {"result": "pending", "pending": "action-7", "where": "edr", "mark": ""}}
@@ -309,7 +310,7 @@ UNDER_WAY = {"success": True, "full": {"result": "pending", "pending": "action-7
 
 @pytest.mark.parametrize("mark", ["propolis lease=L1", ""], ids=["marked", "a product that holds no mark"])
 def test_what_a_product_finishes_later_is_looked_at_until_it_holds(shop: Shop, mark: str):
-    shop.hive.reports["FirewallBlock"] = [UNDER_WAY, UNDER_WAY, looked("already_contained", mark)]
+    shop.hive.reports["FirewallBlock"] = [UNDER_WAY, UNDER_WAY, looked("already_contained", mark, marks=bool(mark))]
     shop.decide()
     shop.run(30)
     assert (shop.record.state, shop.record.body["pending"]) == (lease.ACTIVE, True)
@@ -322,7 +323,9 @@ def test_what_a_product_finishes_later_is_looked_at_until_it_holds(shop: Shop, m
     assert shop.record.state == lease.ENDED
 
 
-@pytest.mark.parametrize("seen", [looked("would_contain"), looked("already_contained", "propolis lease=L9")])
+@pytest.mark.parametrize(
+    "seen", [looked("would_contain"), looked("already_contained", "propolis lease=L9"), looked("already_contained", "")]
+)
 def test_what_a_product_did_not_carry_out_is_told_and_still_undone_at_its_end(shop: Shop, seen: dict):
     shop.hive.reports["FirewallBlock"] = [UNDER_WAY, seen]
     shop.decide()

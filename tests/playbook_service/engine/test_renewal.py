@@ -148,6 +148,15 @@ def test_somebody_elses_block_is_no_renewal(house: House):
     assert "renewal failed" in house.audited
 
 
+def test_a_product_that_keeps_neither_mark_nor_end_needs_nothing_done_for_a_renewal(house: House):
+    standing = {"result": "already_contained", "until": None, "mark": "", "marks": False}
+    house.hive.reports["FirewallBlock"] += [{"success": True, "full": standing}]
+    renew(house, HOUR)
+    house.run(10)
+    assert "renewed" in house.audited
+    assert "renewal failed" not in house.audited
+
+
 def test_a_release_waits_for_an_extension_that_was_begun_and_comes_after_it(house: House):
     """Otherwise the extension would contain anew what was just released."""
     extends(house, DAY + HOUR)

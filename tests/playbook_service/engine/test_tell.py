@@ -12,12 +12,12 @@ from playbook_service.engine import approval, lease
 from playbook_service.engine.markdown import plain
 from playbook_service.engine.tell import Teller
 from playbook_service.engine.tools import Tools
-from playbook_service.notify.message import Message
 from playbook_service.playbook import Playbooks
 from playbook_service.store.contract import Item, Transaction
 from playbook_service.store.memory import MemoryStore
 from propolis.clock import ManualClock
 from propolis.guardrails import Policy
+from propolis.notify.message import Message
 
 GRANT = lease.Grant(
     "L1", "FirewallBlock", "case_artifact", "~41", "~8", "203.0.113.7", 3600, "4 families say malicious", "d" * 64,
