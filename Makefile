@@ -45,6 +45,7 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python bench/bench_consensus.py
 	$(BIN)/python bench/bench_intake.py
 	$(BIN)/python bench/bench_engine.py
+	$(BIN)/python bench/bench_feed.py
 
 crash: $(VENV)/dev.stamp
 	$(BIN)/python tests/crash/harness.py --points --kills 300

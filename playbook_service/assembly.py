@@ -28,12 +28,13 @@ from playbook_service.feedback.assembly import Feedback, assemble
 from playbook_service.feedback.learning import Learner
 from playbook_service.feedback.register import Suppressor
 from playbook_service.feedback.review import considered
-from playbook_service.notify.message import Message
 from playbook_service.notify.outbox import Outbox
 from playbook_service.parts import anchors_of, escalation_rules, options_of
 from playbook_service.retention import forget
 from playbook_service.settings import Settings
 from playbook_service.store.contract import Item, Transaction
+from propolis.notify.entity import case_link
+from propolis.notify.message import Message
 
 _AUDIT_SECONDS, _ANCHOR_SECONDS, _ESCALATION_SECONDS, _HOUSEKEEPING_SECONDS = 5.0, 300.0, 60.0, 3600.0
 TIMERS = ("tick-audit", "tick-anchor", "tick-escalation", "tick-housekeeping")
@@ -56,6 +57,7 @@ class Engine(NamedTuple):
 
 def build(settings: Settings, tools: Tools, outbox: Outbox, watch: Watch | None = None) -> Engine:
     """The engine of a service with these settings."""
+    outbox = outbox.linked(lambda case: case_link(settings["thehive_url"], case, five=tools.hive.version()[:2] != "4."))
     ask = asking(tools, settings["approvers"], settings["approvals_needed"])
     learner = Learner(tools.store, tools.clock, options_of(settings))
     suppressor = Suppressor(tools.store, tools.clock)

@@ -14,7 +14,6 @@ from playbook_service.feed.book import Bounds, FeedBook
 from playbook_service.feed.entry import KINDS
 from playbook_service.hive.contract import Hive
 from playbook_service.hive.discovery import connect
-from playbook_service.notify.channel import Mail, parse_channel
 from playbook_service.notify.outbox import Outbox
 from playbook_service.playbook import SHIPPED as SHIPPED_PLAYBOOKS
 from playbook_service.playbook import Playbooks, load
@@ -26,6 +25,8 @@ from playbook_service.web.server import is_loopback
 from propolis.clock import Clock
 from propolis.errors import ConfigurationError
 from propolis.guardrails import Policy, PolicyError
+from propolis.notify.channel import parse_channel
+from propolis.notify.mail import Mail
 from propolis.verdict import Options, load_sources
 from propolis.yamltree import Fault
 

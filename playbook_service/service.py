@@ -25,7 +25,6 @@ from playbook_service.intake.committer import Committer
 from playbook_service.intake.credential import Doorkeeper
 from playbook_service.intake.routes import Hooks, health_routes
 from playbook_service.intake.siem import SHIPPED, load_mapping
-from playbook_service.notify.message import Message
 from playbook_service.parts import (
     connect_cortex,
     connect_hive,
@@ -43,6 +42,7 @@ from playbook_service.web.server import Server
 from propolis.clock import Clock
 from propolis.errors import ConfigurationError
 from propolis.http import HttpError
+from propolis.notify.message import Message
 
 _LOG = logging.getLogger("propolis.service")
 _RECONNECT_SECONDS = 5.0

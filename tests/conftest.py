@@ -6,7 +6,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How quickly examples are drawn says something of the machine and nothing of the code.
+hypothesis.settings.register_profile("propolis", suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("propolis")
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = Path(__file__).resolve().parent / "fixtures"

@@ -26,7 +26,6 @@ from playbook_service.intake.routes import MAX_BATCH, Hooks, health_routes
 from playbook_service.intake.siem import load_mapping, to_alert
 from playbook_service.lab import Lab
 from playbook_service.lab.filter import matches, reader
-from playbook_service.notify.channel import BODIES
 from playbook_service.service import Service
 from playbook_service.settings import SETTINGS, load
 from playbook_service.store.sqlite import SqliteStore
@@ -34,6 +33,7 @@ from playbook_service.web.server import Limits
 from propolis.clock import ManualClock, SystemClock
 from propolis.guardrails import Policy
 from propolis.http import session
+from propolis.notify.bodies import BODIES
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"

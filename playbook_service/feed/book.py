@@ -7,18 +7,19 @@ keep what they have, and somebody has to say that it is meant.
 
 from __future__ import annotations
 
-import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from playbook_service.feed.entry import CHECKS, family, order
+from playbook_service.feed.entry import CHECKS, order
+from playbook_service.feed.page import Form, Page, State, render
 from playbook_service.store.contract import Filter, Record, Store, Transaction
-from propolis.clock import Clock, utc_text
+from propolis.clock import Clock
 from propolis.errors import PropolisError
 from propolis.guardrails import Policy
 
 _META = "feed"
+_PUBLISHED = "feed-published"  # how many entries the last page of a list had, whichever node made it
 _STEADY = 100  # entries that may come or go at once whatever the share
 
 
@@ -31,14 +32,6 @@ class Bounds(NamedTuple):
 
     entries: int = 50_000
     change: int = 50
-
-
-class Page(NamedTuple):
-    """A list as its consumers read it."""
-
-    body: bytes
-    etag: str
-    changed_at: float
 
 
 class Entry(NamedTuple):
@@ -55,13 +48,16 @@ class Entry(NamedTuple):
 
 
 class _Live(NamedTuple):
-    entries: dict[str, str]
-    """Entry -> comment, of those that are live and allowed."""
-    changed_at: float
+    state: State
+    """Its entries are those that have not ended and are allowed."""
     fresh_until: float | None
     """When the next entry ends."""
     stamp: tuple[int, str | None]
     """Version of the list and digest of the policy that this was made from."""
+    pages: dict[Form, Page]
+    """As they were asked for: a hundred consumers get one and the same page."""
+    refusal: str = ""
+    """Why nothing is published; `state` is then what was published last."""
 
 
 class FeedBook:
@@ -82,8 +78,7 @@ class FeedBook:
         self._bounds = bounds
         self._lock = threading.Lock()
         self._live: dict[str, _Live] = {}
-        self._judged: dict[tuple[str, str], bool] = {}
-        self._judged_by: str | None = ""
+        self._judged: dict[str, tuple[str | None, dict[str, bool]]] = {}
 
     def kind(self, name: str) -> str:
         """The kind of a list. Raises FeedError for one that is not configured."""
@@ -104,7 +99,7 @@ class FeedBook:
                 raise FeedError(f"The list {name} is full: it holds {self._bounds.entries:,} entries.")
             body = {"lease": lease, "comment": comment}
             work.save(_kind(name), entry, body, ref=lease, due=until)
-            self._touch(work, name)
+            self._touch(work, name, self._policy().describe()["digest"])
         return entry, until
 
     def remove(self, name: str, text: str) -> bool:
@@ -113,7 +108,7 @@ class FeedBook:
         with self._store.transaction() as work:
             removed = work.delete(_kind(name), entry)
             if removed:
-                self._touch(work, name)
+                self._touch(work, name, self._policy().describe()["digest"])
         return removed
 
     def entry(self, name: str, text: str) -> Entry | None:
@@ -121,53 +116,49 @@ class FeedBook:
         kind, key = self.kind(name), self._listed(name, text)
         with self._store.transaction() as work:
             record, size = work.get(_kind(name), key), work.count(_kind(name))
+            before = _published(work, name)
         if record is None or record.due is None or record.due <= self._clock.now():
             return None
         lease, comment = (str(record.body.get(part, "")) for part in ("lease", "comment"))
-        return Entry(key, record.due, lease, comment, self._held(name, kind, key, size))
+        return Entry(key, record.due, lease, comment, self._held(name, kind, key, (before, size)))
 
-    def _held(self, name: str, kind: str, key: str, size: int) -> str:
+    def _held(self, name: str, kind: str, key: str, sizes: tuple[int | None, int]) -> str:
         """Why a listed entry is not published. It only looks: what was published last stays as it is."""
         known = self._live.get(name)
         try:
             CHECKS[kind](self._policy(), key)
-            if known is not None and key not in known.entries:
-                self._check_change(name, len(known.entries), size)
+            if known is None or key not in known.state.entries:
+                self._check_change(name, *sizes)
         except PropolisError as error:
             return str(error)
         return ""
 
-    def page(self, name: str, *, only: int | None = None, comments: bool = False) -> Page:
-        """The list as text: a header, then an entry a line. `only` is an address family, `comments` PAN-OS's form.
+    def page(self, name: str, form: Form = Form()) -> Page:  # noqa: B008 - it is immutable
+        """The list in one of its forms.
 
         Raises StoreError or FeedError when it cannot be published; consumers then keep what they have.
         """
-        live = self._read(name)
-        entries = [entry for entry in order(self.kind(name), list(live.entries)) if only in (None, family(entry))]
-        head = f"# propolis {name}: {len(entries)} entries, changed {utc_text(live.changed_at)}"
-        lines = [head, *(_line(entry, live.entries[entry] if comments else "") for entry in entries)]
-        body = ("\n".join(lines) + "\n").encode("ascii", "replace")
-        return Page(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"', live.changed_at)
+        self.kind(name)
+        policy = self._policy()
+        with self._lock:
+            live = self._live.get(name)
+            if live is None or not self._fresh(name, live, policy):
+                live = self._live[name] = self._made(name, policy)
+            if live.refusal:
+                raise FeedError(live.refusal)
+            if form not in live.pages:
+                live.pages[form] = render(live.state, form)
+            return live.pages[form]
 
     def accept(self, name: str) -> int:
         """Publish the list as it is now, however much it changed; gives its length."""
         self.kind(name)
-        with self._lock:
-            self._live.pop(name, None)
-            live = self._made(name, self._policy(), published=None)
-            self._live[name] = live
-        return len(live.entries)
-
-    def _read(self, name: str) -> _Live:
-        self.kind(name)
         policy = self._policy()
         with self._lock:
-            known = self._live.get(name)
-            if known is not None and self._fresh(name, known, policy):
-                return known
-            live = self._made(name, policy, known)
-            self._live[name] = live
-            return live
+            with self._store.transaction() as work:
+                self._touch(work, name, policy.describe()["digest"])
+            live = self._live[name] = self._made(name, policy, accepted=True)
+        return len(live.state.entries)
 
     def _fresh(self, name: str, known: _Live, policy: Policy) -> bool:
         if known.fresh_until is not None and known.fresh_until <= self._clock.now():
@@ -176,20 +167,26 @@ class FeedBook:
             meta = work.get(_META, name)
         return meta is not None and known.stamp == (meta.version, policy.describe()["digest"])
 
-    def _made(self, name: str, policy: Policy, published: _Live | None) -> _Live:
-        digest = policy.describe()["digest"]
+    def _made(self, name: str, policy: Policy, *, accepted: bool = False) -> _Live:
+        digest, kind = policy.describe()["digest"], self._kinds[name]
         with self._store.transaction() as work:
             meta = self._swept(work, name, digest)
             records = work.find(_kind(name), Filter(limit=self._bounds.entries))
-        entries = {
-            record.key: str(record.body.get("comment", ""))
-            for record in records
-            if self._allowed(self._kinds[name], record.key, policy)
-        }
-        if published is not None:
-            self._check_change(name, len(published.entries), len(entries))
-        ends = [record.due for record in records if record.due is not None]
-        return _Live(entries, meta.updated_at, min(ends, default=None), (meta.version, digest))
+            before = _published(work, name)
+        comments = {record.key: str(record.body.get("comment", "")) for record in records}
+        entries = order(kind, self._allowed(name, comments, policy))
+        ends = min((record.due for record in records if record.due is not None), default=None)
+        stamp = (meta.version, digest)
+        try:
+            self._check_change(name, None if accepted else before, len(entries))
+        except FeedError as error:
+            known = self._live.get(name)
+            return _Live(known.state if known else State(name, kind, {}, 0, 0), ends, stamp, {}, str(error))
+        if before != len(entries):
+            with self._store.transaction() as work:
+                work.save(_PUBLISHED, name, {"entries": len(entries)})
+        state = State(name, kind, {entry: comments[entry] for entry in entries}, meta.updated_at, meta.body["serial"])
+        return _Live(state, ends, stamp, {})
 
     def _swept(self, work: Transaction, name: str, digest: str | None) -> Record:
         """Take off what has ended; a list that changed by that, or by another policy, says so to every node."""
@@ -197,26 +194,21 @@ class FeedBook:
         for record in over:
             work.delete(_kind(name), record.key)
         meta = work.get(_META, name)
-        if meta is None or over or meta.body["policy"] != digest:
-            meta = work.save(_META, name, {"policy": digest})
+        if meta is None or over or meta.body["policy"] != digest or "serial" not in meta.body:
+            meta = self._touch(work, name, digest)
         return meta
 
-    def _allowed(self, kind: str, entry: str, policy: Policy) -> bool:
-        """The policy's word on an entry, remembered as long as the policy stays: a page of 50,000 must be quick."""
-        digest = policy.describe()["digest"]
-        if digest != self._judged_by:
-            self._judged, self._judged_by = {}, digest
-        if (kind, entry) not in self._judged:
-            try:
-                CHECKS[kind](policy, entry)
-                self._judged[kind, entry] = True
-            except PropolisError:
-                self._judged[kind, entry] = False
-        return self._judged[kind, entry]
+    def _allowed(self, name: str, entries: Iterable[str], policy: Policy) -> list[str]:
+        """Those that the policy allows. Its word on what is listed is remembered: a page of 50,000 must be quick."""
+        digest, check = policy.describe()["digest"], CHECKS[self._kinds[name]]
+        judged_by, judged = self._judged.get(name, (None, {}))
+        known = judged if judged_by == digest else {}
+        words = {entry: known[entry] if entry in known else _passes(check, policy, entry) for entry in entries}
+        self._judged[name] = (digest, words)
+        return [entry for entry, allowed in words.items() if allowed]
 
-    def _check_change(self, name: str, before: int, after: int) -> None:
-        change = abs(after - before)
-        if change > max(_STEADY, before * self._bounds.change // 100):
+    def _check_change(self, name: str, before: int | None, after: int) -> None:
+        if before is not None and abs(after - before) > max(_STEADY, before * self._bounds.change // 100):
             raise FeedError(
                 f"The list {name} would change from {before:,} to {after:,} entries at once, so it is not published. "
                 "Accept it if that is meant."
@@ -230,15 +222,25 @@ class FeedBook:
         except PropolisError:
             return text.strip() if kind == "url" else text.strip().lower()  # a path knows upper and lower case
 
-    def _touch(self, work: Transaction, name: str) -> None:
-        """Make every node see that the list changed."""
-        work.save(_META, name, {"policy": self._policy().describe()["digest"]})
+    def _touch(self, work: Transaction, name: str, digest: str | None) -> Record:
+        """Make every node see that the list changed. Its serial number grows, though a clock be set back."""
+        known = work.get(_META, name)
+        last = int(known.body.get("serial", 0)) if known else 0
+        return work.save(_META, name, {"policy": digest, "serial": max(int(self._clock.now()), last + 1)})
+
+
+def _passes(check: Callable[[Policy, str], str], policy: Policy, entry: str) -> bool:
+    try:
+        check(policy, entry)
+    except PropolisError:
+        return False
+    return True
+
+
+def _published(work: Transaction, name: str) -> int | None:
+    record = work.get(_PUBLISHED, name)
+    return None if record is None else int(record.body["entries"])
 
 
 def _kind(name: str) -> str:
     return f"feed:{name}"
-
-
-def _line(entry: str, comment: str) -> str:
-    cleaned = "".join(letter if letter.isalnum() or letter in "-_.:= " else "_" for letter in comment)[:100]
-    return f"{entry} #{cleaned}" if cleaned else entry

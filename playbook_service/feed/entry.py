@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 from collections.abc import Callable
 
 from propolis.guardrails import Policy, check_domain, check_network, check_url
@@ -28,6 +28,8 @@ def family(entry: str) -> int:
     return 6 if ":" in entry else 4
 
 
-def _address_key(entry: str) -> tuple[int, int, int]:
-    network = ipaddress.ip_network(entry)
-    return network.version, int(network.network_address), network.prefixlen
+def _address_key(entry: str) -> tuple[int, bytes, int]:
+    version = family(entry)
+    address, _, length = entry.partition("/")
+    packed = socket.inet_pton(socket.AF_INET6 if version == 6 else socket.AF_INET, address)
+    return version, packed, int(length or 8 * len(packed))

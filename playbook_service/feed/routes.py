@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
 from playbook_service.feed.book import FeedBook, FeedError
+from playbook_service.feed.page import Form, Page, asked_form
 from playbook_service.intake.credential import Doorkeeper, basic_pair
 from playbook_service.store.contract import StoreError
 from playbook_service.web.application import Route
@@ -112,27 +113,27 @@ class FeedPages:
         self._readers = [reader.encode() for reader in readers]
 
     def routes(self) -> list[Route]:
-        """The one address; `?family=4` or `6` for one family, `?format=pan` with comments."""
+        """The one address; `?family=4` or `6` for one family, `?format=pan` with comments, `?format=rpz` for DNS."""
         return [Route("GET", "/feeds/{name}.txt", self._page)]
 
     def _page(self, request: Request) -> Answer:
         self._check(request)
         query = parse_qs(request.environ.get("QUERY_STRING") or "")
-        only = {"4": 4, "6": 6}.get(query.get("family", [""])[0])
+        name = request.parameters["name"]
         try:
-            page = self._book.page(
-                request.parameters["name"], only=only, comments=query.get("format", [""])[0] == "pan"
-            )
-        except (FeedError, StoreError, PropolisError) as error:
+            page = self._book.page(name, _form(self._book.kind(name), query))
+        except Failure:
+            raise
+        except PropolisError as error:
             _LOG.error("a list was not published: %s", error)
             sentence = "The list cannot be published now; keep the one you have."
             raise Failure(HTTPStatus.SERVICE_UNAVAILABLE, sentence, {"Retry-After": "60"}) from None
         headers = (
             ("Content-Type", "text/plain; charset=utf-8"),
             ("ETag", page.etag),
-            ("Last-Modified", formatdate(page.changed_at, usegmt=True)),
+            ("Last-Modified", formatdate(page.serial, usegmt=True)),
         )
-        if _unchanged(request, page.etag, page.changed_at):
+        if _unchanged(request, page):
             return Answer(HTTPStatus.NOT_MODIFIED, b"", headers[1:])
         return Answer(HTTPStatus.OK, page.body, headers)
 
@@ -148,13 +149,23 @@ class FeedPages:
             raise Failure(HTTPStatus.UNAUTHORIZED, sentence, {"WWW-Authenticate": 'Basic realm="propolis feeds"'})
 
 
-def _unchanged(request: Request, etag: str, changed_at: float) -> bool:
-    """Whether the client has this page; asked only by clients that know the question."""
+def _form(kind: str, query: Mapping[str, list[str]]) -> Form:
+    try:
+        return asked_form(kind, query)
+    except InputError as error:
+        raise Failure(HTTPStatus.BAD_REQUEST, str(error)) from None
+
+
+def _unchanged(request: Request, page: Page) -> bool:
+    """Whether the client has this page; asked only by clients that know the question.
+
+    Dates have whole seconds and lists may change twice in one; the serial number is a date that no two states share.
+    """
     tags = request.header("If-None-Match")
     if tags:
-        return tags.strip() == "*" or etag in {tag.strip().removeprefix("W/") for tag in tags.split(",")}
+        return tags.strip() == "*" or page.etag in {tag.strip().removeprefix("W/") for tag in tags.split(",")}
     since = request.header("If-Modified-Since")
     try:
-        return bool(since) and int(changed_at) <= parsedate_to_datetime(since).timestamp()
+        return bool(since) and page.serial <= parsedate_to_datetime(since).timestamp()
     except (ValueError, TypeError, OverflowError):
         return False

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from playbook_service.engine.step import Done, Give, Outcome, follow
-from playbook_service.notify.channel import Channel, Mail, mail, post
-from playbook_service.notify.message import Message
 from playbook_service.store.contract import Item, Transaction
 from propolis.clock import Clock
+from propolis.notify.channel import Channel, post
+from propolis.notify.mail import Mail, mail
+from propolis.notify.message import Message
 
 _TRIES = 50
 """About half a day; an announcement that is older helps nobody."""
@@ -22,6 +23,13 @@ class Outbox:
         self._clock = clock
         self._channels = list(channels)
         self._mailing = mailing
+        self._link: Callable[[str], str] = lambda case: ""
+
+    def linked(self, link: Callable[[str], str]) -> Outbox:
+        """The same outbox, whose messages about a case lead there: `link` gives the web address of a case's id."""
+        linked = Outbox(self._clock, self._channels, self._mailing)
+        linked._link = link
+        return linked
 
     def announce(self, work: Transaction, message: Message) -> None:
         """Put a message on its way to every channel; the same message again is the same step."""
@@ -35,6 +43,8 @@ class Outbox:
         if item.attempts > _TRIES:
             raise Give(f"The message was not taken by its channel in {_TRIES} tries: {item.error}")
         message, name = Message(**item.body["message"]), str(item.body["channel"])
+        if message.case and not message.link:
+            message = message._replace(link=self._link(message.case))
         if name == "mail" and self._mailing is not None:
             mail(self._mailing, message)
         elif name.isdigit() and int(name) < len(self._channels):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,7 @@ class SqliteStore(Store):
         self._path = str(path)
         self._clock = clock
         self._local = threading.local()
-        self._all: list[sqlite3.Connection] = []
+        self._all: weakref.WeakSet[_Own] = weakref.WeakSet()
         self._all_lock = threading.Lock()
         self._migrate()
 
@@ -82,18 +83,18 @@ class SqliteStore(Store):
 
     def close(self) -> None:
         with self._all_lock:
-            for connection in self._all:
-                connection.close()
+            for own in tuple(self._all):
+                own.connection.close()
             self._all.clear()
         self._local = threading.local()
 
     def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._open()
-        return connection
+        own: _Own | None = getattr(self._local, "own", None)
+        if own is None:
+            own = self._local.own = self._open()
+        return own.connection
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> _Own:
         try:
             connection = sqlite3.connect(
                 self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -102,9 +103,10 @@ class SqliteStore(Store):
             connection.execute("pragma synchronous = full")
         except sqlite3.Error as error:
             raise self._unusable(error) from error
+        own = _Own(connection)
         with self._all_lock:
-            self._all.append(connection)
-        return connection
+            self._all.add(own)
+        return own
 
     def _migrate(self) -> None:
         connection = self._connection()
@@ -126,6 +128,16 @@ class SqliteStore(Store):
 
     def _unusable(self, error: sqlite3.Error) -> StoreError:
         return StoreError(f"The store {self._path} cannot be used: {error}.")
+
+
+class _Own:
+    """A thread's connection. It is closed with its thread: servers start one for each of their connections."""
+
+    def __init__(self, connection: sqlite3.Connection):
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

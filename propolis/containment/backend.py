@@ -55,6 +55,8 @@ class Subject(NamedTuple):
     """The product itself marks it as administrative."""
     own: bool = False
     """It is the identity or the machine that the backend itself works with."""
+    last_seen: float | None = None
+    """Wall time, seconds, at which the product last heard of a host; None where it does not say."""
 
 
 class Status(NamedTuple):

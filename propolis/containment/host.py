@@ -40,6 +40,13 @@ class HostResponder(ContainmentResponder):
         found = status.subject
         names = (found.name, *found.names, target.value)
         facts = HostFacts(
-            names, (*ids, *found.ids), (*tags, *found.tags), found.types, found.addresses, is_self=found.own
+            names,
+            (*ids, *found.ids),
+            (*tags, *found.tags),
+            found.types,
+            found.addresses,
+            last_seen=found.last_seen,
+            is_self=found.own,
         )
-        check_host(policy, facts)
+        standing = status.contained or status.pending  # how old its last word is matters before the act, not after it
+        check_host(policy, facts, now=None if standing else self.clock.now())

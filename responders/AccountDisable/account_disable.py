@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Cortex responder: disable an account in a directory or at an identity provider, and enable what it disabled itself."""
+"""Cortex responder: disable an account in a directory or at an identity provider, and take that back."""
 
 import sys
 from pathlib import Path

@@ -39,7 +39,7 @@ class FrontBench(HttpBench):
     def _worker(self) -> Any:
         """The responder without a job: what it asks of one (tags, fields) is empty."""
         made = getattr(load_responder(self.responder, ENTRIES[self.responder]), self.responder)
-        jobless = type(self.responder, (made,), {"entity": {}})
+        jobless = type(self.responder, (made,), {"entity": {}, "clock": self.clock})
         return object.__new__(jobless)
 
     def lose_answer(self) -> None:

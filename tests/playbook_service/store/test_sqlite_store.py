@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from playbook_service.store.contract import StoreError
 from playbook_service.store.schema import MIGRATIONS
 from playbook_service.store.sqlite import SqliteStore
-from propolis.clock import ManualClock
+from propolis.clock import ManualClock, SystemClock
 
 _WRITER = """
 import os, sys
@@ -102,3 +103,19 @@ def test_a_full_disk_is_an_error_of_the_store_and_over_when_there_is_room_again(
     with store.transaction() as work:
         work.save("alert", "a", {})
     store.close()
+
+
+def test_a_connection_ends_with_its_thread(tmp_path: Path):
+    """A server starts a thread for each of its connections: what a thread opened must not outlive it."""
+    store = SqliteStore(tmp_path / "propolis.db", SystemClock())
+
+    def look() -> None:
+        with store.transaction() as work:
+            work.get("a", "b")
+
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(50):
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+    assert len(os.listdir("/proc/self/fd")) <= before + 2

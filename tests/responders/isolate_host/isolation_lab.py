@@ -142,6 +142,7 @@ class IsolationBench(Bench):
     def guard(self, target: Target, status: Status | None) -> None:
         worker = object.__new__(self._responder)
         worker._input = {"data": {"tags": []}}
+        worker.clock = self.clock
         worker.guard(self._policy, target, status)
 
     def canonical(self, target: Target) -> Target:
