@@ -55,14 +55,18 @@ def room(path: Path) -> str:
     return path.parent.parent.name
 
 
+OBSERVABLES = {"AccountDisable": ("username", "jdoe"), "QuarantineFile": ("filename", "/srv/www/shell.php")}
+"""What each responder is started on here, by its baseConfig; else an address."""
+
+
 def good_job(path: Path, **changes: Any) -> dict[str, Any]:
     """A job of the kind the worker is for, with the configuration as Cortex sends it when nothing was filled in."""
     definition = load(path)
     data_type = definition["dataTypeList"][0]
-    observable = ("username", "jdoe") if "Account" in path.stem else ("ip", "203.0.113.9")
+    observable = OBSERVABLES.get(definition["baseConfig"], ("ip", "203.0.113.9"))
     data: Any = json.dumps({"rule": {"id": "5710", "level": 5}, "data": {"srcip": "203.0.113.9"}})
     if room(path) == "responders":
-        case = {"caseId": 128, "tags": [], "customFields": {}}
+        case = {"caseId": 128, "tags": [], "customFields": {"wazuh_agent_name": {"string": "web-01"}}}
         data = {"dataType": observable[0], "data": observable[1], "tags": [], "case": case, "_type": "case_artifact"}
     elif data_type == "ip":
         data = "203.0.113.9"

@@ -118,6 +118,8 @@ class ContainmentResponder(ResponderWorker):
             known = ", ".join(sorted(self.backends))
             raise ConfigurationError(f"must be one of {known}, but is {name!r}.", path="configuration item backend")
         proxy = self.get_param("config.proxy.https") or self.get_param("config.proxy.http")
+        if proxy is not None and not isinstance(proxy, str):
+            raise ConfigurationError("must be an address, such as http://proxy.example.org:3128.", path="config.proxy")
         return self.backends[name](Workbench(self.items, self.clock, proxy))
 
     def _accepted(self, backend: Backend, asked: Target) -> Target:
