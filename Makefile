@@ -37,7 +37,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python tests/run_all.py
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python bench/bench_start.py
