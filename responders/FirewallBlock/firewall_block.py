@@ -33,6 +33,7 @@ class FirewallBlock(ContainmentResponder):
         data_types=(("ip", "ip"), ("domain", "domain"), ("fqdn", "domain"), ("url", "url")),
         fields=(),
         tag_kind="ip",
+        hints=(("wazuh_agent_id", "wazuh_agent_id"), ("wazuh_agent_name", "wazuh_agent_name")),
     )
 
     def canonical(self, target: Target) -> Target:

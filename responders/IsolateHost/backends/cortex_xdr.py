@@ -172,7 +172,7 @@ def make(workbench: Workbench) -> Backend:
         url=safe_url(items.text("cortex_xdr_url"), "cortex_xdr_url"),
         key_id=items.text("cortex_xdr_key_id"),
         key=items.text("cortex_xdr_key"),
-        key_type=items.choice("cortex_xdr_key_type", (ADVANCED, STANDARD), ADVANCED),
+        key_type=items.choice("cortex_xdr_auth", (ADVANCED, STANDARD), ADVANCED),
         proxy=workbench.proxy if items.flag("cortex_xdr_use_proxy", True) else None,
         ca_file=items.optional_text("cortex_xdr_ca_file"),
         timeout=items.number("timeout_seconds", 15, low=1, high=120),

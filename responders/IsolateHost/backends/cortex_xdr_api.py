@@ -40,7 +40,7 @@ _KINDS = {"AGENT_TYPE_SERVER": "Server", "AGENT_TYPE_WORKSTATION": "Workstation"
 _SIGNS = string.ascii_letters + string.digits
 _PRODUCT, _ITEM = "Cortex XDR", "cortex_xdr_url"
 _HINT = (
-    " Check cortex_xdr_url, cortex_xdr_key_id, cortex_xdr_key and cortex_xdr_key_type, the key's role, and this "
+    " Check cortex_xdr_url, cortex_xdr_key_id, cortex_xdr_key and cortex_xdr_auth, the key's role, and this "
     "machine's clock (an advanced key's signature holds the time)."
 )
 

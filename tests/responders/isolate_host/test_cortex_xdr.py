@@ -383,7 +383,7 @@ def test_the_proxy_is_cortexs_unless_it_is_not_wanted() -> None:
         ({"cortex_xdr_url": "http://api.example.org"}, "https://"),
         ({"cortex_xdr_key_id": None}, "cortex_xdr_key_id"),
         ({"cortex_xdr_key": None}, "cortex_xdr_key"),
-        ({"cortex_xdr_key_type": "simple"}, "advanced, standard"),
+        ({"cortex_xdr_auth": "simple"}, "advanced, standard"),
         ({"cortex_xdr_ca_file": "/nowhere/ca.pem"}, "/nowhere/ca"),
     ],
 )
