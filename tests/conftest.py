@@ -9,6 +9,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+pytest.register_assert_rewrite("netns")
+
 # How quickly examples are drawn says something of the machine and nothing of the code.
 hypothesis.settings.register_profile("propolis", suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("propolis")
