@@ -28,7 +28,7 @@ said."""
 _SAME_END = 60  # seconds: two ends closer than this are one
 _STRANGERS = {
     True: "by somebody else: it is not ours to end, and no lease was made",
-    False: "and nothing there shows by whom: it is ours to end only by a lease that the service has of it",
+    False: "by somebody else as far as it can show: it is ours to end only by a lease that the service has of it",
 }
 _FIRST_LOOK, _LONGEST_LOOK = 2.0, 15.0  # seconds between two looks at an action under way
 

@@ -28,6 +28,7 @@ class Told(NamedTuple):
 
     status: int
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Front:
@@ -110,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
             front.lose_next = False
             self._cut()
             return
-        self._send(told.status, told.body)
+        self._send(told.status, told.body, dict(told.headers))
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 - the names http.server looks for
 
