@@ -50,8 +50,12 @@ def _item(item: Item) -> dict[str, Any]:
 
 
 def _choice(item: Item, responder: Responder) -> dict[str, Any]:
-    listed = ", ".join(f"{row.name} ({row.product})" for row in responder.rows)
+    listed = ", ".join(f"{row.name} ({row.product}{_warning(row)})" for row in responder.rows)
     return {**_item(item), "description": f"{item.description} One of: {listed}."}
+
+
+def _warning(row: Row) -> str:
+    return "; untested on product" if row.tested == "documentation" else ""
 
 
 def files() -> Iterator[tuple[Path, str]]:

@@ -15,7 +15,7 @@ from propolis.errors import ConfigurationError
 KINDS = ("ip", "domain", "url", "account", "host", "file")
 TESTED = {
     "product": "on the product itself",
-    "specification": "against the vendor's specification",
+    "specification": "against the vendor's specification, not on the product",
     "documentation": "from the vendor's documentation only: *untested on product*",
 }
 """How a backend was tested -> the words for it."""

@@ -147,3 +147,10 @@ def test_the_definitions_hold_no_key_that_cortex_does_not_know() -> None:
     for _, text in files():
         for item in json.loads(text)["configurationItems"]:
             assert set(item) <= {"name", "description", "type", "multi", "required", "defaultValue"}
+
+
+def test_the_definition_warns_of_each_backend_that_is_untested_on_its_product() -> None:
+    for path, text in files():
+        choice = json.loads(text)["configurationItems"][0]["description"]
+        for row in (row for row in ROWS if row.responder == path.parent.name):
+            assert (f"{row.name} ({row.product}; untested on product)" in choice) == (row.tested == "documentation")
