@@ -39,6 +39,13 @@ COMMANDS: dict[str, Command] = {
     "leases": Command("playbook_service.commands.leases", "what is contained, until when; release, renew"),
     "approvals": Command("playbook_service.commands.approvals", "what waits for an answer; grant, deny"),
     "audit": Command("playbook_service.commands.audit", "verify, export and anchor the audit chain"),
+    "setup": Command("playbook_service.commands.setup", "bring TheHive and Cortex to what one file says"),
+    "doctor": Command("playbook_service.commands.doctor", "is every piece reachable, entitled, configured? with fixes"),
+    "migrate-store": Command("playbook_service.commands.migrate_store", "move the store from SQLite to PostgreSQL"),
+    "follow": Command("playbook_service.commands.follow", "hand the lines of Wazuh's alerts.json to the service"),
+    "config": Command("playbook_service.commands.config", "what settings hold, and where each came from"),
+    "backup": Command("playbook_service.commands.backup", "back the data up while the service runs; verify a backup"),
+    "restore": Command("playbook_service.commands.restore", "go on from a backup, in an empty data folder"),
     "backends": Command(
         "playbook_service.commands.backends", "what the responders can work with, and how it was tested"
     ),

@@ -20,6 +20,7 @@ from playbook_service.playbook import Playbooks, load
 from playbook_service.reload import Reloading
 from playbook_service.settings import Settings
 from playbook_service.store.contract import Store, StoreError
+from playbook_service.store.moved import DATABASE, refuse_moved
 from playbook_service.store.sqlite import SqliteStore
 from playbook_service.web.server import is_loopback
 from propolis.clock import Clock
@@ -56,13 +57,21 @@ def playbooks_of(settings: Settings) -> Callable[[], Playbooks]:
 
 
 def open_store(settings: Settings, clock: Clock) -> Store:
-    """The store in the data folder, which is made with access for its owner only."""
+    """The store that `store` names. The data folder is made in any case, with access for its owner only.
+
+    Raises ConfigurationError for a `store` that is neither, StoreError for one that cannot be used.
+    """
     folder = Path(settings["data_dir"])
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise StoreError(f"The data folder {folder} cannot be made: {error}.") from None
-    return SqliteStore(folder / "propolis.db", clock)
+    if settings["store"] in ("", "sqlite"):
+        refuse_moved(folder)
+        return SqliteStore(folder / DATABASE, clock)
+    from playbook_service.store.postgres import open_postgres  # only who has several nodes needs the extra
+
+    return open_postgres(settings["store"], clock)
 
 
 def connect_hive(settings: Settings, clock: Clock) -> Hive:

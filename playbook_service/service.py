@@ -36,7 +36,7 @@ from playbook_service.parts import (
     tls_of,
 )
 from playbook_service.settings import Settings
-from playbook_service.store.contract import Item, Store, Transaction
+from playbook_service.store.contract import Conflict, Item, Store, StoreError, Transaction
 from playbook_service.web.application import Application, Route
 from playbook_service.web.server import Server
 from propolis.clock import Clock
@@ -138,11 +138,15 @@ class Service:
             try:
                 hive = connect_hive(self.settings, self.clock)
                 account = hive.me().login
+                self._go(hive, account)
             except (HttpError, ConfigurationError) as error:
                 _LOG.error("the engine waits for TheHive: %s", error)
                 self._stopping.wait(_RECONNECT_SECONDS)
                 continue
-            self._go(hive, account)
+            except (StoreError, Conflict) as error:  # another node began at the same moment, or the database is away
+                _LOG.error("the engine waits for the store: %s", error)
+                self._stopping.wait(_RECONNECT_SECONDS)
+                continue
             _LOG.info("the engine works as %s in TheHive %s", account, hive.version())
             return
 

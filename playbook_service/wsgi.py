@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import atexit
 
+from playbook_service.logs.setup import configure
 from playbook_service.parts import check_exposure
 from playbook_service.service import Service
 from playbook_service.settings import load
 from propolis.clock import SystemClock
 
 _settings = load()
+configure(_settings)
 check_exposure(_settings)
 _service = Service(_settings, SystemClock())
 _service.start(listen=False)

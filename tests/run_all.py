@@ -1,7 +1,8 @@
-"""Run every test in two processes at the same time: those that work on real machines and daemons, and the others.
+"""Run the tests in three processes at the same time: those that work on real machines and daemons, and two of others.
 
-`python tests/run_all.py [pytest's arguments]` ends with 0 only where both do. The first process owns the network
-namespaces, the daemons and the browser, so that no two tests want the same one; the others need only themselves.
+`python tests/run_all.py [pytest's arguments]` ends with 0 only where all do. The first process owns the network
+namespaces, the daemons and the browser, so that no two tests want the same one; the others need only themselves. Tests
+that take minutes (mark `long`) are left to `make test-long`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,21 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = "root or daemon or browser"
-PARTS = (("on real machines", REAL), ("on everything else", f"not ({REAL})"))
+OTHERS = f"not ({REAL}) and not long"
+SERVICE = ("tests/playbook_service", "tests/crash")
+PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("on real machines", ("-m", f"({REAL}) and not long")),
+    ("of the service", ("-m", OTHERS, *SERVICE)),
+    ("of everything else", ("-m", OTHERS, *(f"--ignore={folder}" for folder in SERVICE))),
+)
 
 
 def main(arguments: list[str]) -> int:
-    """The worse of both exit codes; what they say follows each other, so that it can be read."""
+    """The worst of the exit codes; what they say follows each other, so that it can be read."""
     with tempfile.TemporaryDirectory() as folder:
-        started = [_start(Path(folder) / f"{number}.txt", marks, arguments) for number, (_, marks) in enumerate(PARTS)]
+        started = [
+            _start(Path(folder) / f"{number}.txt", [*chosen, *arguments]) for number, (_, chosen) in enumerate(PARTS)
+        ]
         codes = []
         for (name, _), (process, said) in zip(PARTS, started, strict=True):
             codes.append(process.wait())
@@ -30,9 +39,9 @@ def main(arguments: list[str]) -> int:
     return max(codes)
 
 
-def _start(path: Path, marks: str, arguments: list[str]) -> tuple[subprocess.Popen[str], IO[str]]:
+def _start(path: Path, arguments: list[str]) -> tuple[subprocess.Popen[str], IO[str]]:
     said = path.open("w+")
-    command = [sys.executable, "-m", "pytest", "-m", marks, "-p", "no:cacheprovider", *arguments]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
     return subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT, text=True), said
 
 

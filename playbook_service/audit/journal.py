@@ -14,6 +14,7 @@ from typing import Any
 
 from playbook_service.audit.chain import Anchor, Finding, Line, anchor_of, seal, verify
 from playbook_service.engine.crashpoint import reached
+from playbook_service.logs import trail
 from playbook_service.store.contract import Store, Transaction
 from propolis.clock import Clock, utc_text
 from propolis.errors import InputError
@@ -33,9 +34,11 @@ class Journal:
         """Add a line to the transaction of what it tells of. `facts` are JSON values; None is left out."""
         newest = work.last(LOG)
         previous = anchor_of(newest.body) if newest else None
-        entry = {"action": action, **{name: value for name, value in facts.items() if value is not None}}
+        told = {**facts, "trace": trail.trace() or None}  # of the alert that led to this, where it is one
+        entry = {"action": action, **{name: value for name, value in told.items() if value is not None}}
         line = seal(previous, utc_text(self._clock.now()), entry)
         work.append(LOG, line)
+        trail.wrote(line)
         return line
 
     def head(self) -> Anchor | None:

@@ -10,6 +10,7 @@ An analyzer that is started twice by a crash does no harm; still it is looked fo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from playbook_service.store.contract import Filter, Record, Transaction
 from propolis.http import HttpError
 from propolis.verdict.sources import fold, without_version
 
+_LOG = logging.getLogger("propolis.engine")
 KIND, BY_JOB = "job", "hivejob"
 WANTED, ASKING, RUNNING, ENDED, MISSING = "wanted", "asking", "running", "ended", "missing"
 _APPEARS_WITHIN = 60.0  # seconds after which a job that was asked for and does not show was never made
@@ -169,6 +171,7 @@ class Analyses:
 
     def _adopted(self, record: Record, order: Order, job: Job) -> Record:
         state = ENDED if job.status in FINISHED_JOB else RUNNING
+        _tell("analyzer started" if state == RUNNING else "analyzer has answered", order, job)
         return self._save(record, order, state, {"job": job.id, "cortex_job": job.cortex_job_id, "why": ""})
 
     def _followed(self, record: Record, order: Order, theirs: list[Job]) -> Record:
@@ -177,7 +180,10 @@ class Analyses:
             job = self._tools.hive.job(record.body["job"])
         if job is None:
             return self._save(record, order, MISSING, {"why": "its job was deleted"})
-        return self._save(record, order, ENDED, {}) if job.status in FINISHED_JOB else record
+        if job.status not in FINISHED_JOB:
+            return record
+        _tell("analyzer has answered", order, job)
+        return self._save(record, order, ENDED, {})
 
     def _save(self, record: Record | None, order: Order, state: str, changes: Mapping[str, Any]) -> Record:
         with self._tools.store.transaction() as work:
@@ -187,6 +193,14 @@ class Analyses:
             due = body["started"] or None
             version = record.version if record else 0
             return work.save(KIND, order.key, body, version=version, state=state, ref=_ref(order), due=due)
+
+
+def _tell(what: str, order: Order, job: Job) -> None:
+    facts = {
+        "analyzer": order.name, "observable": order.observable_id, "job": job.id,
+        "cortex_job": job.cortex_job_id or None, "status": job.status,
+    }  # fmt: skip
+    _LOG.info(what, extra={"facts": facts})
 
 
 def _begun(work: Transaction, every: Filter) -> int:

@@ -9,6 +9,7 @@ message), `suppressed` (why), `at`. Followed by step `alert:<key>`, save for a s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -19,11 +20,13 @@ from playbook_service.engine.tools import Tools
 from playbook_service.hive.model import Alert as HiveAlert
 from playbook_service.hive.model import AlertDraft
 from playbook_service.judgement.own import Own
+from playbook_service.logs import trail
 from playbook_service.store.contract import Item, Record, Transaction
 from propolis.alert import Alert
 from propolis.guardrails import PolicyError
 from propolis.observables import Observable, extract
 
+_LOG = logging.getLogger("propolis.engine")
 KIND = "alert"
 NEW, CASED, LOOSE, SUPPRESSED = "new", "cased", "loose", "suppressed"
 
@@ -58,12 +61,15 @@ class Arrival:
     def handle(self, item: Item) -> Outcome:
         """Make the alert in TheHive, or find it there, and go on with it."""
         alert = Alert(item.body["alert"])
+        trail.belongs_to(key_of(alert))
         observables = self._marked(extract(alert))[:MOST_OBSERVABLES]
         why = self._suppressed(alert, observables) or ""
         origin = str(item.body["from"])
         draft = draft_alert(alert, observables, origin=origin, moment=item.put_at, suppressed=why)
         made = self._make(draft, why)
         reached("alert.made")
+        facts = {"hive": made.id, "rule": alert.rule_id, "rule_level": alert.level, "suppressed": why or None}
+        _LOG.info("alert in TheHive", extra={"facts": facts})
         body = {
             "origin": origin, "alert": alert.document, "hive_id": made.id, "suppressed": why, "at": item.put_at,
             "observables": [list(entry) for entry in observables],

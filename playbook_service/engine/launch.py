@@ -9,7 +9,7 @@ two are for a person. None for a minute means that TheHive never got the request
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from playbook_service.engine.crashpoint import reached
@@ -103,7 +103,12 @@ def _ask(tools: Tools, record: Record) -> Outcome:
             f"{wish.responder} is not offered by TheHive for this {wish.entity}: is it enabled in Cortex, and its TLP?"
         )
         return _close(tools, record, FAILED, why)
-    known = [identity(action) for action in tools.hive.actions(wish.entity, wish.entity_id)]
+    actions = tools.hive.actions(wish.entity, wish.entity_id)
+    earlier = _forgotten(tools, record, wish, actions)
+    if earlier is not None:
+        _adopt(tools, record, earlier)
+        return Later(0, f"{wish.responder} was started for this lease already")
+    known = [identity(action) for action in actions]
     record = _save(tools, record, ASKING, known=known, asked_at=tools.clock.now())
     reached("launch.asking")
     try:
@@ -117,6 +122,21 @@ def _ask(tools: Tools, record: Record) -> Outcome:
     _adopt(tools, record, action)
     reached("launch.adopted")
     return Later(_POLL, f"{wish.responder} is running")
+
+
+def _forgotten(tools: Tools, record: Record, wish: Wish, actions: Sequence[Action]) -> Action | None:
+    """An action that did what is wished, by its own report, and that nobody here accounts for: the service was restored
+    from a backup that is older than it. Leases have the same names again, so the report's lease tells."""
+    lease = str(wish.parameters.get("lease") or "")
+    fitting = [action for action in actions if lease and _is(action, wish.responder) and _did(action, lease)]
+    taken = _jobs_of_others(tools, record) if fitting else set()
+    return next((action for action in fitting if identity(action) not in taken), None)
+
+
+def _did(action: Action, lease: str) -> bool:
+    ended = read_ending(action)
+    named = ended.full.get("lease") == lease or f"lease={lease}" in str(ended.full.get("mark") or "")
+    return action.status in FINISHED_JOB and ended.success and named
 
 
 def _look_for(tools: Tools, record: Record) -> Outcome:

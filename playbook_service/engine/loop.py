@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from playbook_service.engine.crashpoint import reached
 from playbook_service.engine.step import STEPS, Commit, Done, Give, Handler, Later
+from playbook_service.logs import trail
 from playbook_service.store.contract import Conflict, Item, LostClaim, Store, StoreError, Transaction
 from propolis.clock import Clock
 from propolis.errors import PropolisError
@@ -107,7 +108,8 @@ class Loop:
             return False
         reached("step.claimed")
         try:
-            self._run(item)
+            with trail.step(item, self._store):
+                self._run(item)
         except LostClaim as error:
             _LOG.info("%s", error)  # another has the step now
         return True

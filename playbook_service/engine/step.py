@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from playbook_service.logs import trail
 from playbook_service.store.contract import Item, Transaction
 from propolis.errors import PropolisError
 
@@ -44,7 +45,7 @@ Handler = Callable[[Item], Outcome]
 
 def follow(work: Transaction, kind: str, key: str, *, due: float | None = None, **facts: Any) -> bool:
     """Put a following step `<kind>:<key>`; False where it was put before. `facts` are JSON values."""
-    return work.put(STEPS, f"{kind}:{key}", {"do": kind, **facts}, due=due)
+    return work.put(STEPS, f"{kind}:{key}", {"do": kind, **facts, **trail.carried(facts)}, due=due)
 
 
 def wake(work: Transaction, kind: str, key: str) -> bool:

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 from playbook_service.feed.book import FeedBook, FeedError
 from playbook_service.feed.page import Form, Page, asked_form
 from playbook_service.intake.credential import Doorkeeper, basic_pair
-from playbook_service.store.contract import StoreError
+from playbook_service.store.contract import Conflict, StoreError
 from playbook_service.web.application import Route
 from playbook_service.web.message import Answer, Failure, Request, answer_json
 from playbook_service.web.server import is_loopback
@@ -100,7 +100,7 @@ class _failures:  # noqa: N801 - used as a statement
         if isinstance(error, PolicyError):
             sentence = "The policy is not valid, so nothing is listed until it is corrected."
             raise Failure(HTTPStatus.SERVICE_UNAVAILABLE, sentence, {"Retry-After": "60"}) from None
-        if isinstance(error, StoreError):
+        if isinstance(error, (StoreError, Conflict)):
             sentence = "The store cannot be used; nothing was changed."
             raise Failure(HTTPStatus.SERVICE_UNAVAILABLE, sentence, {"Retry-After": "10"}) from None
 

@@ -28,6 +28,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("listen", "address", ("127.0.0.1", 8080), "Where the service listens for webhooks and its API, host:port."),
     Setting("data_dir", "path", "propolis-data", "Folder of the store and the audit files; made if missing."),
     Setting(
+        "store",
+        "text",
+        "",
+        "Where the service keeps its work and records: `sqlite` (or empty) is a file in data_dir, for one node; "
+        "postgresql://user:password@host:5432/database is for several nodes.",
+        secret=True,
+    ),
+    Setting(
         "mode",
         "choice",
         "observe",
@@ -94,6 +102,20 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("siem_mapping", "path", "", "File that says where another SIEM keeps what; empty: the one that ships."),
     Setting("tls_certificate", "path", "", "Certificate (chain) for the listener, PEM; empty: plain HTTP."),
     Setting("tls_key", "path", "", "Its private key, PEM."),
+    Setting(
+        "log_format",
+        "choice",
+        "text",
+        "Form of the log on standard error: a line of text or a JSON object for each event.",
+        choices=("text", "json"),
+    ),
+    Setting(
+        "log_level",
+        "choice",
+        "info",
+        "How much is logged: info tells of every event on an alert's way, debug of every request too.",
+        choices=("debug", "info", "warning", "error"),
+    ),
     Setting("workers", "count", 4, "Steps of work done at the same time."),
     Setting("feed_listen", "address", ("", 0), "Where block lists are published, host:port; unset: nowhere."),
     Setting("feeds", "texts", ("blocklist:ip",), "The block lists, `name:kind` each; a kind is ip, domain or url."),

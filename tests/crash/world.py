@@ -24,11 +24,16 @@ ROOT = HERE.parents[1]
 SAMPLES = ROOT / "playbook_service" / "samples"
 LEASE_SECONDS = 2.0
 KINDS = ("block", "ask")
+NOISE = "noise"
+"""An alert that no playbook wants a case for."""
 CLOCK = SystemClock()
 
 
 class Life(Protocol):
     """What can die."""
+
+    node: int
+    """Which of the world's nodes it is a life of."""
 
     @property
     def ended(self) -> bool:
@@ -45,7 +50,7 @@ class Deed(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """An alert that the service acknowledged. `kind` is `block` or `ask`."""
+    """An alert that the service acknowledged. `kind` is `block`, `ask` or `noise`."""
 
     id: str
     kind: str
@@ -53,14 +58,16 @@ class Sent(NamedTuple):
 
 
 class World:
-    """Use as a context manager. `port` is where the service is to listen."""
+    """Use as a context manager. `ports` are where the service's nodes are to listen, one each; `store` is the URL of
+    the store that they share, empty for the SQLite of one node."""
 
-    def __init__(self, folder: Path, version: int, seed: int):
+    def __init__(self, folder: Path, version: int, seed: int, *, store: str = "", nodes: int = 1):
         self.folder = folder
         self.version = version
         self.chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
         self.log = folder / "deeds.jsonl"
-        self.port = _free_port()
+        self.store = store
+        self.ports = [_free_port() for _ in range(nodes)]
         self.sent: list[Sent] = []
         self._number = 0
         self._answered: set[str] = set()
@@ -78,7 +85,8 @@ class World:
         left = self.lab.enable_all()
         assert not left, left
         self._set_up()
-        self.lab.notify(f"http://127.0.0.1:{self.port}/hooks/thehive")
+        for node in range(len(self.ports)):  # each hears everything: what the store has once is handled once
+            self.lab.notify(f"{self._url(node)}/hooks/thehive", name=f"playbook-{node}")
         self._approver = session(
             self.lab.thehive_url, headers={"Authorization": f"Bearer {self.lab.keys.approver}"}, retries=0
         )
@@ -91,11 +99,19 @@ class World:
         self._wazuh.close()
         self.lab.stop()
 
-    def settings(self) -> dict[str, str]:
-        """The service's settings, as environment."""
+    def _url(self, node: int) -> str:
+        return f"http://127.0.0.1:{self.ports[node]}"
+
+    def data(self, node: int = 0) -> Path:
+        """The data folder of a node."""
+        return self.folder / f"data{node or ''}"
+
+    def settings(self, node: int = 0) -> dict[str, str]:
+        """A node's settings, as environment."""
         return {
-            "PROPOLIS_LISTEN": f"127.0.0.1:{self.port}",
-            "PROPOLIS_DATA_DIR": str(self.folder / "data"),
+            "PROPOLIS_LISTEN": f"127.0.0.1:{self.ports[node]}",
+            "PROPOLIS_DATA_DIR": str(self.data(node)),
+            "PROPOLIS_STORE": self.store,
             "PROPOLIS_MODE": "enforce",
             "PROPOLIS_RECONCILE": "2s",
             "PROPOLIS_PLAYBOOKS": str(HERE / "playbooks"),
@@ -118,7 +134,9 @@ class World:
         end = CLOCK.monotonic() + patience
         while CLOCK.monotonic() < end and not life.ended:
             with suppress(requests.RequestException):
-                answer = self._wazuh.post(f"http://127.0.0.1:{self.port}/hooks/wazuh", json=alert, timeout=10)
+                answer = self._wazuh.post(
+                    f"http://127.0.0.1:{self.ports[life.node]}/hooks/wazuh", json=alert, timeout=10
+                )
                 if answer.status_code == 202:
                     self.sent.append(Sent(alert["id"], kind, target))
                     return True
@@ -134,6 +152,8 @@ class World:
         alert["data"] = {"srcip": address, "dstuser": user}
         alert["full_log"] = f"sshd[1]: Accepted password for {user} from {address} port 22 ssh2"
         alert.pop("previous_output", None)
+        if kind == NOISE:
+            alert["data"], alert["full_log"] = {"dstuser": "root"}, "session opened"
         return alert, address if kind == "block" else user
 
     # the analyst ----------------------------------------------------------------------------------------------------
@@ -190,10 +210,12 @@ class World:
 
 
 def _templates() -> dict[str, str]:
-    """An alert of each kind: a break-in over HTTP, a guessed password."""
+    """An alert of each kind: a break-in over HTTP, a guessed password, and one of no account."""
     lines = (SAMPLES / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
     found = {json.loads(line)["rule"]["id"]: line for line in lines}
-    return {"block": found["31168"], "ask": found["40112"]}
+    noise = json.loads(found["31168"])
+    noise["rule"] = {**noise["rule"], "id": "5501", "level": 3, "description": "Login session opened."}
+    return {"block": found["31168"], "ask": found["40112"], NOISE: json.dumps(noise)}
 
 
 def _free_port() -> int:

@@ -149,7 +149,14 @@ def _create(hive: Hive, who: Account, request: Request) -> Reply:
 
 
 def _list(hive: Hive, who: Account, request: Request) -> Reply:
-    return Reply(200, [hive.view1.draw(one) for one in hive.store.all("CustomField")])
+    draw = hive.view1.draw if "/v1/" in request.path else _draw0
+    return Reply(200, [draw(one) for one in hive.store.all("CustomField")])
+
+
+def _draw0(field: Entity) -> dict[str, Any]:
+    """The v0 form: `reference` is the technical name, `name` what is shown."""
+    names = ("description", "type", "options", "mandatory")
+    return {"name": field["displayName"], "reference": field["name"], **{name: field.get(name) for name in names}}
 
 
 def _get(hive: Hive, who: Account, request: Request) -> Reply:

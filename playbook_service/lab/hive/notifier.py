@@ -15,6 +15,7 @@ from playbook_service.lab.route import Route
 
 Rule = Mapping[str, Any]
 Notify = Callable[[Rule, Audit], None]
+_ENDPOINTS = "notification.webhook.endpoints"
 _FINISHED = ("Success", "Failure", "Deleted")
 
 
@@ -157,6 +158,12 @@ def _get_rules(hive: Hive, who: Account, request: Request) -> Reply:
     return Reply(200, {"path": "notification", "defaultValue": [], "value": rules})
 
 
+def _list_items(hive: Hive, who: Account, request: Request) -> Reply:
+    """The items of the configuration that can be changed at run time: here the one that the lab has."""
+    item = {"path": _ENDPOINTS, "description": "webhook configuration list", "defaultValue": []}
+    return Reply(200, [item | {"value": hive.endpoints}])
+
+
 def _set_endpoints(hive: Hive, who: Account, request: Request) -> Reply:
     endpoints = rows(request.document(), "value")
     if who.organisation != "admin":
@@ -172,5 +179,6 @@ def routes(version: int) -> list[Route[Handler]]:
     return [
         Route("PUT", "/api/config/organisation/notification", _set_rules, "manageConfig"),
         Route("GET", "/api/config/organisation/notification", _get_rules, "manageConfig"),
-        Route("PUT", "/api/config/notification.webhook.endpoints", _set_endpoints, "manageConfig"),
+        Route("GET", "/api/config", _list_items, "manageConfig"),
+        Route("PUT", f"/api/config/{_ENDPOINTS}", _set_endpoints, "manageConfig"),
     ]

