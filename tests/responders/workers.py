@@ -51,6 +51,7 @@ def load_responder(worker: str, script: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     before = list(sys.path)
     sys.path.insert(0, str(folder))
+    sys.modules["backends"] = load_backends(worker)  # one that stays loaded: it imports its modules when asked for them
     try:
         spec.loader.exec_module(module)
     finally:
