@@ -33,7 +33,7 @@ LEVELS = {"info", "safe", "suspicious", "malicious"}
 CANARY = "Zw7-canary-never-shown"
 # What sounds like a secret, unless it is the path of a file that holds one.
 # Where a key lies, and which one it is, is no secret.
-SECRET_NAME = re.compile(r"(?!.*_(file|key_id)$).*(key|password|passwd|passphrase|secret|token|credential)")
+SECRET_NAME = re.compile(r"^(?!.*_(file|key_id)$).*(key|password|passwd|passphrase|secret|token|credential)")
 NOWHERE = "127.0.0.1:9"  # the discard port: refuses at once
 
 each_worker = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
