@@ -31,7 +31,6 @@ def postgresql(need: Need) -> None:
 
 
 @pytest.mark.daemon
-@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("postgresql")
 def test_three_nodes_share_two_thousand_alerts_and_lose_none_when_one_is_killed(tmp_path: Path):
@@ -44,7 +43,6 @@ def test_three_nodes_share_two_thousand_alerts_and_lose_none_when_one_is_killed(
 
 
 @pytest.mark.daemon
-@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("postgresql")
 def test_a_node_on_postgresql_may_be_killed_at_every_named_point(tmp_path: Path):
