@@ -58,19 +58,17 @@ def _ours(full: Mapping[str, Any], key: str) -> bool:
 
 
 def _look_again(record: Record, looks: int) -> Commit:
-    def commit(work: Transaction) -> None:
-        body = {**record.body, "looks": looks}
-        work.save(
-            lease.KIND, record.key, body, version=record.version, state=record.state, ref=record.ref, due=record.due
-        )
+    return lambda work: _keep(work, record, record.state, looks=looks)
 
-    return commit
+
+def _keep(work: Transaction, record: Record, state: str, **changes: Any) -> None:
+    body = {**record.body, **changes}
+    work.save(lease.KIND, record.key, body, version=record.version, state=state, ref=record.ref, due=record.due)
 
 
 def _confirmed(work: Transaction, tools: Tools, record: Record, full: Mapping[str, Any]) -> None:
     wanted = Grant(**record.body["grant"])
-    body = {**record.body, "pending": False, "report": {**record.body["report"], **full}}
-    work.save(lease.KIND, record.key, body, version=record.version, state=record.state, ref=record.ref, due=record.due)
+    _keep(work, record, record.state, pending=False, report={**record.body["report"], **full})
     follow(work, "tell", f"{record.key}:confirmed", lease=record.key, what="contained")
     tools.journal.write(
         work, "confirmed", case=wanted.case_id, target=wanted.target, responder=wanted.responder, lease=record.key
@@ -80,10 +78,8 @@ def _confirmed(work: Transaction, tools: Tools, record: Record, full: Mapping[st
 def _failed(work: Transaction, tools: Tools, record: Record, why: str) -> None:
     """The lease stays until its end, and the undo runs then: an action that is late must not last for ever."""
     wanted = Grant(**record.body["grant"])
-    body = {**record.body, "pending": False, "doubtful": True, "report": {"result": "failed", "message": why}}
-    work.save(
-        lease.KIND, record.key, body, version=record.version, state=lease.DOUBTFUL, ref=record.ref, due=record.due
-    )
+    report = {"result": "failed", "message": why}
+    _keep(work, record, lease.DOUBTFUL, pending=False, doubtful=True, report=report)
     follow(work, "tell", f"{record.key}:not confirmed", lease=record.key, what="not contained")
     tools.journal.write(
         work, "not contained", case=wanted.case_id, target=wanted.target, responder=wanted.responder,

@@ -3,12 +3,11 @@
 Contain: guardrails on what was asked, look, guardrails on what was found, then - unless it is only to be said what
 would be done - guardrails once more, act, look again. Success is what the second look saw.
 
-Undo: look, refuse what does not carry our mark, act, look again.
+Undo: look, refuse what does not carry our mark, act, look again. Neither mode, nor kill switch, nor never-lists stop an
+undo: it only takes back what we did.
 
 A product that takes its time is looked at again and again for as long as the operator's patience lasts; then the
 outcome is `pending` with the product's id of the action. Whoever comes next takes that over and does not ask twice.
- Neither mode, nor kill switch, nor never-lists stop an
-undo: it only takes back what we did.
 """
 
 from __future__ import annotations

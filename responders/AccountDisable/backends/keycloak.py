@@ -22,20 +22,20 @@ from propolis.containment.backend import (
     Target,
     Terms,
 )
+from propolis.containment.change import AnswerLost, safe_url
 from propolis.containment.mark import is_ours
 from propolis.containment.responder import Workbench
 from propolis.errors import ConfigurationError
 
 from .account import AccountName, parse_account
 from .guard import UNSEEN
-from .realm import AnswerLost, Document, Realm, Settings
+from .realm import Document, Realm, Settings
 from .rights import NOTHING, Held, Rights
 
 if TYPE_CHECKING:
     from propolis.worker.items import Items
 
 _ATTRIBUTE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
-_LOCAL = re.compile(r"http://(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?(/|$)")
 _OWN_FIELDS = ("username", "email", "firstName", "lastName", "locale")
 REMAINING = (
     "Access tokens issued already are good until they end (5 minutes by default) wherever a service checks only their "
@@ -64,7 +64,7 @@ class Keycloak(Backend):
     def from_items(cls, items: Items, *, clock: Clock, proxy: str | None) -> Keycloak:
         """From the configuration items `kc_*`."""
         settings = Settings(
-            url=_checked_url(items.text("kc_url")),
+            url=safe_url(items.text("kc_url"), "kc_url"),
             realm=items.text("kc_realm"),
             client_id=items.text("kc_client_id"),
             client_secret=items.text("kc_client_secret", strip=False),
@@ -280,15 +280,6 @@ def _of_federation(user: Document) -> tuple[str, ...]:
     if not user.get("federationLink"):
         return ()
     return ("This user comes from a user federation: disable it there too, or the next synchronisation may undo this.",)
-
-
-def _checked_url(url: str) -> str:
-    if not url.startswith("https://") and not _LOCAL.match(url):
-        raise ConfigurationError(
-            "must begin with https://, because the client's secret is sent to it.",
-            path="configuration item kc_url",
-        )
-    return url
 
 
 def _checked_attribute(name: str) -> str:

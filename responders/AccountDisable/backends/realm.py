@@ -13,10 +13,8 @@ from typing import Any, NamedTuple
 
 from propolis.clock import Clock
 from propolis.containment.backend import BackendError
-from propolis.http import ClientCredentials, HttpError, Response, authorized, segment, session
-
-_TRIES = 3
-_LONGEST_WAIT = 20.0  # seconds that a server may make a write wait
+from propolis.containment.change import change
+from propolis.http import ClientCredentials, HttpError, authorized, segment, session
 
 Document = dict[str, Any]
 
@@ -32,10 +30,6 @@ class Settings(NamedTuple):
     proxy: str | None
     timeout: float
     """Seconds for each answer."""
-
-
-class AnswerLost(BackendError):
-    """A change was sent and no proper answer came: it may have been made."""
 
 
 class Realm:
@@ -136,22 +130,10 @@ class Realm:
             raise _fault(error) from None
 
     def _write(self, method: str, path: str, document: Document | None = None, *, accept: Any = (204,)) -> None:
-        """Repeat only what the server says it did not touch; whether a lost answer was acted on is for us to see."""
-        for tries in range(1, _TRIES + 1):
-            try:
-                self._send(method, path, document, accept)
-            except HttpError as error:
-                if error.ambiguous:
-                    raise AnswerLost(str(error)) from None
-                wait = error.retry_after
-                if wait is None or wait > _LONGEST_WAIT or tries == _TRIES:
-                    raise _fault(error) from None
-                self._clock.sleep(wait)
-            else:
-                return
-
-    def _send(self, method: str, path: str, document: Document | None, accept: Any) -> Response:
-        return self._api.request(method, path, json=document, accept=accept, retry=False)
+        try:
+            change(self._api, self._clock, method, path, json=document, accept=accept)
+        except HttpError as error:
+            raise _fault(error) from None
 
 
 def _fault(error: HttpError) -> BackendError:

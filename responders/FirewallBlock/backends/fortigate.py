@@ -19,12 +19,11 @@ from typing import Any, NamedTuple
 
 from propolis.clock import Clock, utc_text
 from propolis.containment.backend import Backend, BackendError, Effect, Status, Target, Terms
-from propolis.containment.change import AnswerLost, change, settled
+from propolis.containment.change import AnswerLost, settled
 from propolis.containment.responder import Workbench
 from propolis.duration import duration_text
 from propolis.errors import ConfigurationError
 from propolis.guardrails.networks import AnyNetwork
-from propolis.http import HttpError
 
 from .fw_api import Answer, FirewallApi, Place, place
 from .fw_entries import network_of, subject_of
@@ -78,13 +77,7 @@ class Monitor(FirewallApi):
 
     def post(self, verb: str, body: dict[str, Any]) -> None:
         """A change of the list. Raises AnswerLost where it may have been made, else BackendError."""
-        try:
-            response = change(
-                self._client, self._clock, "POST", f"{_BANNED}/{verb}", params=self._query, json=body, accept=(200,)
-            )
-            answer = Answer(response, response.json())
-        except HttpError as error:
-            raise AnswerLost(str(error)) if error.ambiguous else self._fault(error, "") from None
+        answer = self.write("POST", f"{_BANNED}/{verb}", body, params=self._query)
         if not self._is_success(answer):
             raise AnswerLost(self.strange(answer))
 

@@ -76,11 +76,18 @@ class FirewallApi:
             raise self._fault(error, right) from None
 
     def write(
-        self, method: str, path: str, json: Any = None, *, accept: Collection[int] = (200,), right: str = ""
+        self,
+        method: str,
+        path: str,
+        json: Any = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        accept: Collection[int] = (200,),
+        right: str = "",
     ) -> Answer:
         """A change. Raises AnswerLost where it may have been made (no JSON came back, for one), else BackendError."""
         try:
-            response = change(self._client, self._clock, method, path, json=json, accept=accept)
+            response = change(self._client, self._clock, method, path, params=params, json=json, accept=accept)
             return Answer(response, response.json() if response.body.strip() else None)
         except HttpError as error:
             raise AnswerLost(str(error)) if error.ambiguous else self._fault(error, right) from None
