@@ -20,7 +20,7 @@ from playbook_service.replay.fault import Faults
 from playbook_service.replay.page import page
 from playbook_service.replay.run import Result, run
 from playbook_service.replay.source import Item, items
-from playbook_service.replay.style import CSS
+from playbook_service.web.style import CSS
 from playbook_service.replay.summary import DISPOSITIONS
 from playbook_service.replay.table import Paper, render
 from playbook_service.replay.words import answer, spoke

@@ -1,4 +1,7 @@
-"""The page's style sheet: light and dark, wide and narrow, on paper too. Its hash stands in the page's own policy."""
+"""The style sheet of every page that people look at: light and dark, wide and narrow, on paper too.
+
+Pages that stand alone (replay, reports) carry it, and its hash stands in their own policy; the console links it.
+"""
 
 from __future__ import annotations
 
