@@ -10,7 +10,6 @@ from playbook_service.replay import plot
 from playbook_service.replay.casebook import Case, Event
 from playbook_service.replay.enrichment import Seen
 from playbook_service.replay.run import Result
-from playbook_service.web.style import CSS, POLICY
 from playbook_service.replay.summary import ALONE, DISPOSITIONS, SUPPRESSED, AlertRow, Row
 from playbook_service.replay.words import (
     SEVERITIES,
@@ -26,6 +25,7 @@ from playbook_service.replay.words import (
     spoke,
     two_digits,
 )
+from playbook_service.web.style import CSS, POLICY
 from propolis.duration import duration_text
 from propolis.verdict.ledger import Line
 

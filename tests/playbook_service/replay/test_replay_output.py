@@ -20,10 +20,10 @@ from playbook_service.replay.fault import Faults
 from playbook_service.replay.page import page
 from playbook_service.replay.run import Result, run
 from playbook_service.replay.source import Item, items
-from playbook_service.web.style import CSS
 from playbook_service.replay.summary import DISPOSITIONS
 from playbook_service.replay.table import Paper, render
 from playbook_service.replay.words import answer, spoke
+from playbook_service.web.style import CSS
 
 HOSTILE = "</style><script>alert(1)</script>\"'><img src=x onerror=alert(2)>\x1b[2J\x07\ud800"
 
