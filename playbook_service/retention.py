@@ -5,7 +5,7 @@ Leases in force, open questions, labels, suppressions and the audit chain are ne
 
 from __future__ import annotations
 
-from playbook_service.engine import approval, launch, lease
+from playbook_service.engine import approval, decided, launch, lease
 from playbook_service.engine.step import STEPS
 from playbook_service.store.contract import Store
 
@@ -15,11 +15,14 @@ KINDS: dict[str, tuple[str | None, ...]] = {
     "run": (None,),
     "verdict": (None,),
     "decision": (None,),
+    decided.KIND: (None,),
+    decided.TERM: (None,),
     "casekey": (None,),
     "job": (None,),
     "hivejob": (None,),
     "task": (None,),
     "spent": (None,),
+    "session": (None,),
     lease.KIND: (lease.ENDED, lease.REFUSED),
     approval.KIND: (approval.GRANTED, approval.DENIED, approval.EXPIRED),
     launch.KIND: (launch.ENDED, launch.FAILED, launch.HUMAN),

@@ -16,7 +16,12 @@ from pathlib import Path
 from playbook_service.api.people import PeopleApi
 from playbook_service.assembly import build
 from playbook_service.audit.journal import Journal
+from playbook_service.console.console import Console
+from playbook_service.console.errand import Errands
+from playbook_service.console.visit import Desk
+from playbook_service.engine import decided
 from playbook_service.engine.loop import Loop
+from playbook_service.engine.switch import Switch
 from playbook_service.engine.tools import Tools
 from playbook_service.engine.watcher import Watcher
 from playbook_service.feed.routes import FeedApi, FeedPages
@@ -25,6 +30,9 @@ from playbook_service.intake.committer import Committer
 from playbook_service.intake.credential import Doorkeeper
 from playbook_service.intake.routes import Hooks, health_routes
 from playbook_service.intake.siem import SHIPPED, load_mapping
+from playbook_service.metrics.dependency import dependencies
+from playbook_service.metrics.meter import Meter
+from playbook_service.metrics.scrape import MetricsPage, Scrape
 from playbook_service.parts import (
     connect_cortex,
     connect_hive,
@@ -42,6 +50,7 @@ from playbook_service.web.server import Server
 from propolis.clock import Clock
 from propolis.errors import ConfigurationError
 from propolis.http import HttpError
+from propolis.http.observer import observe
 from propolis.notify.message import Message
 
 _LOG = logging.getLogger("propolis.service")
@@ -61,17 +70,26 @@ class Service:
         self.playbooks = playbooks_of(settings)
         self.playbooks()
         self.policy()
-        self.store = store or open_store(settings, clock)
+        self.meter = Meter(clock, dependencies(settings))
+        self.store = self.meter.store(store or open_store(settings, clock))
         self.journal = Journal(self.store, clock)
         self.outbox = outbox_of(settings, clock)
         self.engine: Loop | None = None
+        self.switch = Switch()
         self.feeds = feed_book(settings, self.store, clock, self.policy)
-        self._committer = Committer(self.store, clock, backlog_limit=settings["backlog_limit"], committed=self._wake)
+        self._committer = Committer(
+            self.store, clock, backlog_limit=settings["backlog_limit"], committed=self._wake, settled=self.meter.events
+        )
+        self._scrape = Scrape(
+            self.store, clock, self.meter, self.policy, settings["mode"], lambda: self.engine is not None
+        )
+        self._end_observing: Callable[[], None] = lambda: None
         self._servers: list[Server] = []
         self._threads: list[threading.Thread] = []
         self._watcher: Watcher | None = None
         self._tools: Tools | None = None
         self._stopping = threading.Event()
+        self.console = self._console()
         self.application = Application(self._routes())
 
     @property
@@ -87,13 +105,16 @@ class Service:
     def start(self, *, listen: bool = True) -> None:
         """Take events in; start the engine as soon as TheHive answers. Without `listen`, another server serves
         `application`."""
+        self._end_observing = observe(self.meter.exchange)
         self._committer.__enter__()
         if listen:
             self._listen(self.settings["listen"], self.application)
         if self.settings["feed_listen"][0]:
             pages = FeedPages(self.feeds, self.settings["feed_readers"])
-            self._listen(self.settings["feed_listen"], Application(pages.routes()))
+            self._listen(self.settings["feed_listen"], Application(self.meter.routes(pages.routes())))
         self._run("engine-start", self._start_engine)
+        if self.settings["metrics"]:
+            self._run("metrics-tally", self._count_audit)
 
     def stop(self) -> None:
         """Stop taking in, finish what is in hand, close the store."""
@@ -107,6 +128,7 @@ class Service:
             self._watcher.stop()
         if self.engine is not None:
             self.engine.stop()
+        self._end_observing()
         self.store.close()
 
     def _listen(self, address: tuple[str, int], application: Application) -> None:
@@ -130,7 +152,28 @@ class Service:
         hooks = Hooks(doorkeeper, self._committer, mapping, body_limit=settings["body_limit"])
         api = FeedApi(self.feeds, Doorkeeper(settings["feed_token"]))
         people = PeopleApi(lambda: self._tools, settings["approvers"])
-        return [*hooks.routes(), *health_routes(self.store.check), *api.routes(), *people.routes()]
+        pages = self.console.routes() if self.console is not None else []
+        metrics = MetricsPage(self._scrape, Doorkeeper(settings["metrics_token"]))
+        pages += metrics.routes() if settings["metrics"] else []
+        return self.meter.routes(
+            [*hooks.routes(), *health_routes(self.store.check), *api.routes(), *people.routes(), *pages]
+        )
+
+    def _console(self) -> Console | None:
+        if not self.settings["console"]:
+            return None
+        desk = Desk(
+            self.settings, self.store, self.clock, self.journal, self.playbooks, self.policy, lambda: self._tools,
+            self.switch, Errands(self.store, self.clock),
+        )  # fmt: skip
+        return Console(desk, secure=bool(self.settings["tls_certificate"]))
+
+    def _count_audit(self) -> None:
+        """A long chain that was never counted takes a while: it is not left to the first scrape."""
+        try:
+            self._scrape.counting.catch_up(self._stopping.is_set)
+        except StoreError as error:
+            _LOG.error("the audit chain is counted with the next scrape: %s", error)
 
     def _start_engine(self) -> None:
         """Wait for TheHive's first answer; a refusal that only a person can mend is logged and tried again."""
@@ -153,21 +196,36 @@ class Service:
     def _go(self, hive: Hive, account: str) -> None:
         settings = self.settings
         tools = Tools(
-            self.store, self.clock, hive, self.journal, self.playbooks, self.policy, lambda: settings["mode"], account
+            self.store,
+            self.clock,
+            hive,
+            self.journal,
+            self.playbooks,
+            self.policy,
+            lambda: settings["mode"],
+            account,
+            self.switch,
         )
         self._tools = tools
         cortex = connect_cortex(settings, self.clock)
         if cortex is not None:
             self._watcher = Watcher(cortex.wait_report, self.store, self._wake)
         parts = build(settings, tools, self.outbox, self._watcher.watch if self._watcher else None)
+        decided.complete(self.store)
+        if self.console is not None:
+            self.console.begin()
         with self.store.transaction() as work:
+            self.switch.look(work)
             parts.begin(work)
             self.journal.write(
                 work, "service started", operator=account, mode=settings["mode"], playbooks=self.playbooks().digest,
                 policy=self.policy().describe()["digest"],
             )  # fmt: skip
         owner = f"{socket.gethostname()}:{os.getpid()}"
-        self.engine = Loop(self.store, self.clock, parts.handlers, owner=owner, buried=self._buried)
+        handlers = self.meter.handlers(parts.handlers)
+        self.engine = Loop(
+            self.store, self.clock, handlers, owner=owner, buried=self._buried, claiming=self.switch.look
+        )
         self.engine.start(settings["workers"])
         if self._watcher is not None:
             self._watcher.start()

@@ -224,7 +224,13 @@ class Desk:
         self._tools.journal.write(
             work, f"approval {state}", case=grant["case_id"], target=grant["target"], lease=record.key,
             operator=actor or None, why=why or None, evidence=grant["decision"],
+            waited=self._waited(record),
         )  # fmt: skip
+
+    def _waited(self, record: Record) -> float | None:
+        """Seconds since it was asked; None for one that was asked by a version that did not note when."""
+        asked_at = record.body.get("asked_at")
+        return None if asked_at is None else round(self._tools.clock.now() - float(asked_at), 3)
 
 
 def is_listed(approvers: Sequence[str], login: str, profile: str) -> bool:

@@ -12,8 +12,8 @@ from propolis.guardrails import Policy
 
 
 def ceiling(tools: Tools, policy: Policy) -> str:
-    """The more careful of the service's mode and the policy's."""
-    return min(tools.mode(), policy.mode or tools.mode(), key=MODES.index)
+    """The most careful of the service's mode, the policy's, and what a person lowered it to."""
+    return tools.switch.under(min(tools.mode(), policy.mode or tools.mode(), key=MODES.index))
 
 
 def case_fields(case: Case, observables: Iterable[Observable] = ()) -> dict[str, Any]:

@@ -217,6 +217,7 @@ class Deciding:
             return "" if record is None else self._held(work, policy, record)
 
     def _held(self, work: Transaction, policy: Policy, record: Record) -> str:
+        self._tools.switch.look(work)
         if ceiling(self._tools, policy) == "observe":
             return "the mode is observe by now, in which nothing is contained"
         held_back = policy.holds_back()

@@ -36,6 +36,8 @@ from propolis.observables import Observable as Found
 
 KIND = "run"
 STATE_RUNNING, SCORING, SCORED = "running", "scoring", "scored"
+NO_ANSWER = "no answer by the deadline"
+"""Why an analyzer is missing that was asked and did not answer."""
 _OPEN_JOB = (WANTED, ASKING, RUNNING)
 _PAUSES = ((30.0, 2.0), (120.0, 5.0), (float("inf"), 15.0))
 """Up to so many seconds after the beginning, look again after so many: hooks and the watcher wake it sooner."""
@@ -148,7 +150,7 @@ class Enrichment:
     def _advance(self, record: Record, jobs: list[Job], step: str, late: bool) -> dict[str, str]:
         orders = orders_of(record, step, self._fresh)
         if late:
-            return {order.name: self._analyses.give_up(order, "no answer by the deadline").state for order in orders}
+            return {order.name: self._analyses.give_up(order, NO_ANSWER).state for order in orders}
         workers = self._workers(record, orders)
         states = {}
         for order in orders:

@@ -147,7 +147,15 @@ def _activate(work: Transaction, tools: Tools, record: Record, ended: launch.End
     tools.journal.write(
         work, "contained", case=wanted.case_id, target=wanted.target, responder=wanted.responder, lease=record.key,
         result=ended.full.get("result"), until=until, note=note or None, job=ended.cortex_job_id or None,
+        automated=wanted.by.startswith("playbook "), since_alert=_since_alert(work, tools, record.key),
     )  # fmt: skip
+
+
+def _since_alert(work: Transaction, tools: Tools, lease: str) -> float | None:
+    """Seconds since the alert came in that was decided on; None where it was decided on something else."""
+    decision = work.get("decision", lease)
+    alert = work.get("alert", str(decision.body["alert"])) if decision is not None else None
+    return round(tools.clock.now() - float(alert.body["at"]), 3) if alert is not None else None
 
 
 def _refuse(work: Transaction, tools: Tools, record: Record, result: str, why: str) -> None:
@@ -268,7 +276,10 @@ def _left_to_a_person(work: Transaction, tools: Tools, record: Record, wanted: G
     """Whether there ever was a containment is not known, and the undo cannot tell either: a person has been called."""
     work.save(KIND, record.key, record.body, version=record.version, state=ENDED, ref=record.ref)
     follow(work, "tell", f"{record.key}:stuck", lease=record.key, what="undo fails")
-    tools.journal.write(work, "left to a person", lease=record.key, case=wanted.case_id, target=wanted.target)
+    tools.journal.write(
+        work, "left to a person", case=wanted.case_id, target=wanted.target, responder=wanted.responder,
+        lease=record.key,
+    )  # fmt: skip
 
 
 def _try_again(tools: Tools, record: Record, wanted: Grant, tries: int, why: str) -> Commit:
@@ -277,7 +288,10 @@ def _try_again(tools: Tools, record: Record, wanted: Grant, tries: int, why: str
             KIND, record.key, {**record.body, "undos": tries}, version=record.version, state=ACTIVE, ref=record.ref,
             due=tools.clock.now(),
         )  # fmt: skip
-        tools.journal.write(work, "release failed", lease=record.key, case=wanted.case_id, tries=tries, why=why)
+        tools.journal.write(
+            work, "release failed", lease=record.key, case=wanted.case_id, responder=wanted.responder, tries=tries,
+            why=why,
+        )  # fmt: skip
         if tries == _SHOUT_AFTER:
             follow(work, "tell", f"{record.key}:stuck", lease=record.key, what="undo fails")
 

@@ -48,7 +48,9 @@ class Loop:
         buried: Callable[[Transaction, Item, str], None],
         pace: Pace = Pace(),  # noqa: B008 - it is immutable
         jitter: Callable[[], float] = random.random,
+        claiming: Callable[[Transaction], object] = lambda _: None,
     ):
+        """`claiming` sees every transaction in which a step is claimed."""
         self._store = store
         self._clock = clock
         self._handlers = handlers
@@ -56,6 +58,7 @@ class Loop:
         self._buried = buried
         self._pace = pace
         self._jitter = jitter
+        self._claiming = claiming
         self._stop = threading.Event()
         self._woken = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -119,6 +122,7 @@ class Loop:
             for queue in _QUEUES:
                 items = work.claim(queue, owner, seconds=self._pace.claim)
                 if items:
+                    self._claiming(work)
                     return items[0]
         return None
 

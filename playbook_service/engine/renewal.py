@@ -72,6 +72,7 @@ def _renewable(work: Transaction, tools: Tools, key: str) -> Record:
         raise InputError(f"There is no lease {key!r}.")
     if record.state != lease.ACTIVE or record.body["ended_by"]:
         raise InputError(f"The lease {key} is {record.state}: only one that is in force can be renewed.")
+    tools.switch.look(work)
     if ceiling(tools, tools.policy()) == "observe":
         raise InputError("The mode is observe, in which nothing is contained, so nothing is renewed either.")
     return record

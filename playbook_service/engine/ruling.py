@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from playbook_service.engine import approval, budget, lease
+from playbook_service.engine import approval, budget, decided, lease
 from playbook_service.engine.aim import ENTITY
 from playbook_service.engine.context import ceiling
 from playbook_service.engine.step import follow
@@ -89,6 +89,7 @@ class Ruling:
 
     def rule(self, work: Transaction, policy: Policy, judged: Judged, scene: Scene, entity: str) -> str:
         """Decide, record, and set going; returns the state, empty where the same was decided before."""
+        self._tools.switch.look(work)
         decision = judged.decision
         past = past_of(work, decision, self._tools.clock.now())
         key = key_of(scene, judged, past.round)
@@ -181,7 +182,9 @@ class Ruling:
             capped_by=decision.capped_by or None, playbook=decision.playbook, version=decision.playbook_digest,
             evidence=decision.evidence_digest, reasons=list(decision.reasons), automated=True,
         )  # fmt: skip
-        return work.save(KIND, key, body, version=0, state=word.state, ref=scene.case_id)
+        record = work.save(KIND, key, body, version=0, state=word.state, ref=scene.case_id)
+        decided.note(work, record)
+        return record
 
     def _set_going(self, work: Transaction, record: Record, word: Word, grant: lease.Grant | None) -> None:
         if word.state == ACT and grant is not None:

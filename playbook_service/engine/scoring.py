@@ -189,8 +189,16 @@ class Scoring:
         self._tools.journal.write(
             work, "verdict", case=record.ref or None, target=body["observable"]["data"], verdict=key,
             result=full["verdict"], numbers=numbers, how=body["how"], missing=body["missing"] or None,
-            playbooks=record.body["playbooks"],
+            analyzers=_outcomes(body) or None, playbooks=record.body["playbooks"],
         )  # fmt: skip
+
+
+def _outcomes(body: Mapping[str, Any]) -> dict[str, str]:
+    """What became of each analyzer: `success`, `failure`, `late` or `missing` (it was not started)."""
+    words = {"Success": "success", "Failure": "failure", "Deleted": "failure"}
+    answered = {name: words.get(status, "late") for name, status, _ in body["reports"]}
+    silent = {name: "late" if why == enrichment.NO_ANSWER else "missing" for name, why in body["missing"].items()}
+    return {**silent, **answered}
 
 
 def as_cortex_job(job: Job, seen: Observable | None, told: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from playbook_service.audit.journal import Journal
+from playbook_service.engine.switch import Fixed, Switch
 from playbook_service.hive.contract import Hive
 from playbook_service.playbook import Playbooks
 from playbook_service.store.contract import Store
@@ -27,6 +28,8 @@ class Tools(NamedTuple):
     """`observe`, `approve` or `enforce`: the ceiling of everything automatic."""
     account: str
     """The service's own login in TheHive: what it does is never somebody's answer."""
+    switch: Switch = Fixed()
+    """How far a person lowered the mode while the service runs."""
 
     @property
     def now_ms(self) -> int:

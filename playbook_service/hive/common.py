@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import heapq
 import logging
@@ -47,8 +48,16 @@ class Common(Connector):
 
     def whose(self, key: str) -> Me:
         """Asked in the service's own organisation: an account of another one is refused by TheHive."""
+        return self._proved(f"Bearer {key.strip()}")
+
+    def signed_in(self, login: str, password: str) -> Me:
+        """As `whose`."""
+        pair = base64.b64encode(f"{login}:{password}".encode()).decode()
+        return self._proved(f"Basic {pair}")
+
+    def _proved(self, authorization: str) -> Me:
         answer = self._link.call(
-            "me", "GET", "/api/v1/user/current", headers={"Authorization": f"Bearer {key.strip()}"}, retry=False
+            "me", "GET", "/api/v1/user/current", headers={"Authorization": authorization}, retry=False
         )
         return self._member(answer)
 

@@ -47,6 +47,12 @@ class Hive(ABC):
         """The account behind another's key, which they presented to prove who they are. Raises HttpError (401)."""
 
     @abstractmethod
+    def signed_in(self, login: str, password: str) -> Me:
+        """The account of that login, who proved who they are by their password. Raises HttpError (401); TheHive takes
+        passwords only where its local (or LDAP) sign-in with HTTP Basic is on, and not from accounts with a second
+        factor: those present a key."""
+
+    @abstractmethod
     def profile(self, login: str) -> str:
         """The profile of somebody in the service's organisation; empty for somebody who is not there."""
 

@@ -21,6 +21,10 @@ class Event(NamedTuple):
     body: dict[str, Any]
 
 
+Settled = Callable[[Sequence[Event], Sequence[bool]], None]
+"""Told of a sender's events and which of them were new; of none where they were refused."""
+
+
 class Full(StoreError):
     """More waits than may wait; the sender should come back."""
 
@@ -47,6 +51,7 @@ class Committer:
         backlog_limit: int,
         batch: int = 512,
         committed: Callable[[], None] = lambda: None,
+        settled: Settled = lambda _events, _fresh: None,
     ):
         self._store = store
         self._clock = clock
@@ -54,6 +59,7 @@ class Committer:
         self._backlog_limit = backlog_limit
         self._batch = batch
         self._committed = committed
+        self._settled = settled
         self._handed_in: list[_Waiting] = []
         self._changed = threading.Condition()
         self._stopping = False
@@ -83,6 +89,7 @@ class Committer:
             self._handed_in.append(waiting)
             self._changed.notify_all()
         waiting.settled.wait()
+        self._settled(events, waiting.fresh)
         if waiting.error is not None:
             raise waiting.error
         return waiting.fresh

@@ -82,6 +82,13 @@ SETTINGS: tuple[Setting, ...] = (
         (),
         "Who may approve: logins, or profile:<name>; unset: any analyst but the service.",
     ),
+    Setting("console", "flag", True, "Serve the console, the pages for people, below /console."),
+    Setting(
+        "console_admins",
+        "texts",
+        ("profile:org-admin",),
+        "Who may raise the mode again in the console and try playbooks there: logins, or profile:<name> of TheHive.",
+    ),
     Setting("approvals_needed", "count", 1, "How many different approvers a containment needs."),
     Setting(
         "notify",
@@ -122,6 +129,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("feed_token", "texts", (), "Secret of whoever changes block lists through the API.", secret=True),
     Setting(
         "feed_readers", "texts", (), "Who may read block lists, `user:password` each; unset: this machine.", secret=True
+    ),
+    Setting("metrics", "flag", True, "Serve GET /metrics for Prometheus."),
+    Setting(
+        "metrics_token",
+        "texts",
+        (),
+        "Secret of whoever reads the metrics (bearer, basic password or bare key); unset: this machine only.",
+        secret=True,
     ),
     Setting("feed_limit", "count", 50_000, "Entries in one block list at most."),
     Setting("feed_change", "count", 50, "Percent of a block list that may come or go at once without being accepted."),

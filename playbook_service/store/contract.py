@@ -3,6 +3,9 @@
 Everything happens in a transaction. Several processes, on several machines where the store can, use one store at the
 same time; nothing in the contract relies on a process's memory:
 
+- Transactions are serialisable: what comes of them is as if one ran after the other. A store that lets them run side
+  by side may find out late that this cannot be: Conflict and LostClaim come from the call that they are about, or when
+  the block ends. Nothing of the block is kept then; after a Conflict it may be run again.
 - Work is put once per (queue, key). It is claimed for a while; a claim that is not ended in time is given to another.
 - A record has a version. Saving it against another version than the stored one fails, so that two nodes that read the
   same record cannot both write it.
@@ -83,6 +86,9 @@ class Filter(NamedTuple):
     due_before: float | None = None
     after_key: str | None = None
     """Paging: only keys greater than this."""
+    after_due: tuple[float, str] | None = None
+    """Paging in the order of `due`: only records whose (due, key) is greater than this pair. Meant to go with
+    `due_before`, which may be infinite; with a `state` too a page costs the same wherever it begins."""
     limit: int = 1000
 
 
@@ -137,6 +143,11 @@ class Transaction(ABC):
     def buried(self, queue: str, limit: int = 100) -> list[Item]:
         """What was set aside, oldest first."""
 
+    @abstractmethod
+    def recent(self, queue: str, limit: int) -> list[Item]:
+        """What was put into a queue last, done or not, newest first. Costs as much as what was put into all queues
+        since the last of them."""
+
     # records --------------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -160,11 +171,12 @@ class Transaction(ABC):
 
     @abstractmethod
     def find(self, kind: str, wanted: Filter = Filter()) -> list[Record]:  # noqa: B008 - it is immutable
-        """Records of a kind in the order of their keys (of `due` where `due_before` is given)."""
+        """Records of a kind in the order of their keys; where `due_before` or `after_due` is given, those that have a
+        `due`, in its order, then in that of their keys."""
 
     @abstractmethod
     def count(self, kind: str, wanted: Filter = Filter()) -> int:  # noqa: B008
-        """How many there are; `limit` and `after_key` do not matter."""
+        """How many there are; `limit`, `after_key` and `after_due` do not matter."""
 
     @abstractmethod
     def delete(self, kind: str, key: str) -> bool:
@@ -201,6 +213,15 @@ class Store(ABC):
     @abstractmethod
     def transaction(self) -> AbstractContextManager[Transaction]:
         """All or nothing: committed and durable when the block ends, undone when it raises. Not to be nested."""
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """A look at what was committed: all of it as of one moment, between the begin of the block and the first thing
+        that is asked.
+
+        Nothing may be written (StoreError), `last` holds nothing up, and a look neither waits for writers nor lets them
+        wait. It may be opened within a transaction, which it does not see; not within another look. What a look sees
+        cannot be cleared away: let it last seconds, and read what is long page by page, a look for each."""
 
     @abstractmethod
     def check(self) -> None:

@@ -8,7 +8,8 @@ for; but only writers of records and logs wait for each other:
   log has no gaps, and its order is that of the commits.
 - What the transaction had read before its turn came is read again then. Where somebody changed it meanwhile, the
   transaction ends with a Conflict and nothing of it is kept; the engine runs the step again a moment later.
-- Before they write anything, transactions see one snapshot and disturb nobody.
+- Before they write anything, transactions see one snapshot and disturb nobody. A look is such a transaction to its
+  end, and at most a quarter of a process's connections are lent to looks: however many people look, work goes on.
 
 What a transaction writes is sent with its commit, so that the turn is short; a Conflict or a lost claim therefore
 shows when the block ends, and nothing of the block is kept.
@@ -23,7 +24,7 @@ from contextlib import contextmanager
 from playbook_service.store.contract import Store, StoreError, Transaction
 from playbook_service.store.postgres_link import Connection, Link, read_place  # first: it names the missing extra
 from playbook_service.store.postgres_schema import MIGRATIONS
-from playbook_service.store.postgres_transaction import LOCKS, PostgresTransaction
+from playbook_service.store.postgres_transaction import LOCKS, PostgresLook, PostgresTransaction
 from propolis.clock import Clock
 
 _LOG = logging.getLogger("propolis.store")
@@ -60,6 +61,17 @@ class PostgresStore(Store):
                 work.commit()
             except BaseException:
                 work.roll_back()
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        with self._link.looking(), self._link.lent() as connection:
+            look = PostgresLook(connection, self._clock.now())
+            try:
+                yield look
+                look.commit()
+            except BaseException:
+                look.roll_back()
                 raise
 
     def check(self) -> None:

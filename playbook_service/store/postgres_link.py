@@ -100,6 +100,18 @@ class Link:
         self._failures = 0
         self._again_at = 0.0
         self._sentence = ""
+        self._looks = max(1, connections // 4)
+        self._free_looks = threading.BoundedSemaphore(self._looks)
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """A place among those who only look. Raises StoreError where none gets free."""
+        if not self._free_looks.acquire(timeout=_LENT_WITHIN):
+            raise StoreError(f"{self._looks} looks at {self.place.name} were under way for {_LENT_WITHIN:.0f} s.")
+        try:
+            yield
+        finally:
+            self._free_looks.release()
 
     @contextmanager
     def lent(self) -> Iterator[Connection]:

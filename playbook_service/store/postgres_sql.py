@@ -41,6 +41,7 @@ CLAIM = f"""
 """  # noqa: S608 - fixed words only
 PUT = "insert into work (queue, key, body, due, put_at) values (%s, %s, %s, %s, %s) on conflict do nothing"
 PUT_NEW = f"with put as ({PUT} returning 1) select must(exists (select from put), %s)"  # noqa: S608
+RECENT = f"select {ITEM} from work as w where queue = %s order by id desc limit %s"  # noqa: S608
 WAKE = (
     "update work set failures = case when state = 'dead' then 0 else failures end, state = 'waiting', due = %s, "
     "ended_at = null where queue = %s and key = %s and state in ('waiting', 'dead')"
@@ -94,7 +95,10 @@ def finding(kind: str, wanted: Filter) -> Statement:
     clause, values = _where(kind, wanted)
     if wanted.after_key is not None:
         clause, values = f"{clause} and key > %s", (*values, to_text(wanted.after_key))
-    order = "due, key" if wanted.due_before is not None else "key"
+    if wanted.after_due is not None:  # `due >=` too: from there the index is read
+        due, key = wanted.after_due
+        clause, values = f"{clause} and due >= %s and (due, key) > (%s, %s)", (*values, due, due, to_text(key))
+    order = "key" if wanted.due_before is None and wanted.after_due is None else "due, key"
     return Statement(f"from record where {clause} order by {order} limit %s", (*values, wanted.limit))
 
 

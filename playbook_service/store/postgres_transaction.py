@@ -26,6 +26,7 @@ from playbook_service.store.contract import (
     StoreError,
     Transaction,
 )
+from playbook_service.store.look import Look
 from playbook_service.store.postgres_link import Connection
 from playbook_service.store.postgres_sql import Statement
 
@@ -212,6 +213,9 @@ class PostgresTransaction(Transaction):
         listed = f"select {sql.ITEM} from work as w where queue = %s and state = 'dead' order by id limit %s"  # noqa: S608
         return [sql.item_of(row) for row in self._work(listed, queue, limit)]
 
+    def recent(self, queue: str, limit: int) -> list[Item]:
+        return [sql.item_of(row) for row in self._work(sql.RECENT, queue, limit)]
+
     # records
 
     def get(self, kind: str, key: str) -> Record | None:
@@ -304,3 +308,16 @@ class PostgresTransaction(Transaction):
     def purge_records(self, kind: str, state: str | None, before: float) -> int:
         delete = "delete from record where kind = %s and state = coalesce(%s, state) and updated_at < %s"
         return self._run(_IN_TURN, delete, kind, state, before).rowcount
+
+
+class PostgresLook(Look, PostgresTransaction):
+    """One snapshot, in which PostgreSQL itself refuses to write; nothing that was read needs to stay so."""
+
+    def _run(self, _mode: int, statement: str, *values: Any) -> Cursor:
+        return self._send([*self._begun(_READING), Statement(statement, values)])
+
+    def _work(self, statement: str, *values: Any) -> Cursor:
+        return self._run(_READING, statement, *values)
+
+    def _check(self, _statement: Statement) -> None:
+        return None

@@ -2,40 +2,27 @@
 
 One transaction manager owns every transaction. Each thread has a connection of its own; writers queue up behind
 SQLite's own lock, which also orders several processes on one machine. `synchronous = full` makes a commit survive a
-power cut.
+power cut. Looks have a second connection, which may not write: in WAL mode readers and writers do not wait for each
+other (https://www.sqlite.org/wal.html, 2.2 Concurrency).
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from playbook_service.store.contract import (
-    Backlog,
-    Body,
-    Conflict,
-    Entry,
-    Filter,
-    Item,
-    LostClaim,
-    Record,
-    Store,
-    StoreError,
-    Transaction,
-)
+from playbook_service.store.contract import Store, StoreError, Transaction
 from playbook_service.store.schema import MIGRATIONS
+from playbook_service.store.sqlite_transaction import SqliteLook, SqliteTransaction
 from propolis.clock import Clock
 
 _BUSY_SECONDS = 10.0
+_TIDY_SECONDS = 0.25
 _LOOSE_PAGES = 2_500  # about 10 MB: less is not worth a rewrite of the file
-_ITEM = "id, queue, key, body, attempts, due, put_at, owner, error, failures"
-_RECORD = "kind, key, body, version, state, ref, due, updated_at"
 
 
 class SqliteStore(Store):
@@ -57,7 +44,7 @@ class SqliteStore(Store):
         except sqlite3.Error as error:
             raise self._unusable(error) from error
         try:
-            yield _SqliteTransaction(connection, self._clock.now())
+            yield SqliteTransaction(connection, self._clock.now())
             connection.execute("commit")
         except sqlite3.Error as error:
             _roll_back(connection)
@@ -65,6 +52,20 @@ class SqliteStore(Store):
         except BaseException:
             _roll_back(connection)
             raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        connection = self._connection("look")
+        try:
+            connection.execute("begin")  # deferred: it takes no lock
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+        try:
+            yield SqliteLook(connection, self._clock.now())
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+        finally:
+            _roll_back(connection)
 
     def check(self) -> None:
         with self.transaction() as work:
@@ -77,9 +78,13 @@ class SqliteStore(Store):
             (pages,) = connection.execute("pragma page_count").fetchone()
             if free > _LOOSE_PAGES and free > pages // 4:
                 connection.execute("vacuum")
+            # Writers stand still while it waits for looks to end: not for long, there is a next time.
+            connection.execute(f"pragma busy_timeout = {_TIDY_SECONDS * 1000:.0f}")
             connection.execute("pragma wal_checkpoint(truncate)")
         except sqlite3.Error as error:
             raise self._unusable(error) from error
+        finally:
+            connection.execute(f"pragma busy_timeout = {_BUSY_SECONDS * 1000:.0f}")
 
     def close(self) -> None:
         with self._all_lock:
@@ -88,10 +93,14 @@ class SqliteStore(Store):
             self._all.clear()
         self._local = threading.local()
 
-    def _connection(self) -> sqlite3.Connection:
-        own: _Own | None = getattr(self._local, "own", None)
+    def _connection(self, use: str = "write") -> sqlite3.Connection:
+        """This thread's own for a use: `write` or `look`."""
+        own: _Own | None = getattr(self._local, use, None)
         if own is None:
-            own = self._local.own = self._open()
+            own = self._open()
+            if use == "look":
+                own.connection.execute("pragma query_only = on")
+            setattr(self._local, use, own)
         return own.connection
 
     def _open(self) -> _Own:
@@ -144,215 +153,3 @@ def _roll_back(connection: sqlite3.Connection) -> None:
     """Undo what is open. SQLite has done so by itself after a full disk or an I/O error."""
     if connection.in_transaction:
         connection.execute("rollback")
-
-
-class _SqliteTransaction(Transaction):
-    def __init__(self, connection: sqlite3.Connection, now: float):
-        self._connection = connection
-        self._now = now
-
-    def _run(self, sql: str, *values: Any) -> sqlite3.Cursor:
-        return self._connection.execute(sql, values)
-
-    # work
-
-    def put(self, queue: str, key: str, body: Body, *, due: float | None = None) -> bool:
-        added = self._run(
-            "insert or ignore into work (queue, key, body, due, put_at) values (?, ?, ?, ?, ?)",
-            queue,
-            key,
-            _dump(body),
-            self._now if due is None else due,
-            self._now,
-        )
-        return added.rowcount == 1
-
-    def claim(self, queue: str, owner: str, *, seconds: float, limit: int = 1) -> list[Item]:
-        ready = self._run(
-            "select id, due from work where queue = ? and state = 'waiting' and due <= ? "
-            "union all select id, due from work where queue = ? and state = 'claimed' and lease_until <= ? "
-            "order by due, id limit ?",
-            queue,
-            self._now,
-            queue,
-            self._now,
-            limit,
-        ).fetchall()
-        return [self._take(number, owner, seconds) for number, _ in ready]
-
-    def _take(self, number: int, owner: str, seconds: float) -> Item:
-        self._run(
-            "update work set state = 'claimed', owner = ?, lease_until = ?, attempts = attempts + 1 where id = ?",
-            owner,
-            self._now + seconds,
-            number,
-        )
-        return _item(self._run(f"select {_ITEM} from work where id = ?", number).fetchone())  # noqa: S608
-
-    def done(self, item: Item) -> None:
-        self._end(item, "state = 'done', ended_at = ?", self._now)
-
-    def later(self, item: Item, due: float, error: str = "", *, failed: bool = False) -> None:
-        failures = "failures + 1" if failed else "0"
-        self._end(item, f"state = 'waiting', owner = '', due = ?, error = ?, failures = {failures}", due, error)
-
-    def bury(self, item: Item, error: str) -> None:
-        self._end(item, "state = 'dead', owner = '', ended_at = ?, error = ?", self._now, error)
-
-    def _end(self, item: Item, change: str, *values: Any) -> None:
-        ended = self._run(
-            f"update work set {change} where id = ? and state = 'claimed' and owner = ? and attempts = ?",  # noqa: S608
-            *values,
-            item.id,
-            item.owner,
-            item.attempts,
-        )
-        if ended.rowcount != 1:
-            raise LostClaim(f"The claim on {item.queue} {item.key} is no longer held by {item.owner}.")
-
-    def revive(self, queue: str, key: str) -> bool:
-        changed = self._run(
-            "update work set failures = iif(state = 'dead', 0, failures), state = 'waiting', due = ?, ended_at = null "
-            "where queue = ? and key = ? and state in ('waiting', 'dead')",
-            self._now,
-            queue,
-            key,
-        )
-        return changed.rowcount == 1
-
-    def backlog(self, queue: str) -> Backlog:
-        waiting, since = self._open_work(queue, "state = 'waiting'")
-        claimed, held = self._open_work(queue, "state = 'claimed'")
-        (dead,) = self._run(  # `ended_at` is said so that its index serves
-            "select count(*) from work where queue = ? and state = 'dead' and ended_at is not null", queue
-        ).fetchone()
-        return Backlog(waiting, claimed, dead, min((at for at in (since, held) if at is not None), default=None))
-
-    def _open_work(self, queue: str, where: str) -> tuple[int, float | None]:
-        """How much, and since when: from the indexes alone, whatever the backlog."""
-        found = self._run(f"select count(*), min(put_at) from work where queue = ? and {where}", queue)  # noqa: S608
-        count, since = found.fetchone()
-        return count, since
-
-    def buried(self, queue: str, limit: int = 100) -> list[Item]:
-        rows = self._run(
-            f"select {_ITEM} from work where queue = ? and state = 'dead' order by id limit ?",  # noqa: S608
-            queue,
-            limit,
-        )
-        return [_item(row) for row in rows]
-
-    # records
-
-    def get(self, kind: str, key: str) -> Record | None:
-        row = self._run(f"select {_RECORD} from record where kind = ? and key = ?", kind, key).fetchone()  # noqa: S608
-        return _record(row) if row else None
-
-    def save(
-        self,
-        kind: str,
-        key: str,
-        body: Body,
-        *,
-        version: int | None = None,
-        state: str = "",
-        ref: str = "",
-        due: float | None = None,
-    ) -> Record:
-        row = self._run("select version from record where kind = ? and key = ?", kind, key).fetchone()
-        stored = row[0] if row else 0
-        if version is not None and version != stored:
-            raise Conflict(f"{kind} {key} was saved by somebody else: it is at version {stored}, not {version}.")
-        text = _dump(body)
-        self._run(
-            f"insert or replace into record ({_RECORD}) values (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            kind,
-            key,
-            text,
-            stored + 1,
-            state,
-            ref,
-            due,
-            self._now,
-        )
-        return Record(kind, key, json.loads(text), stored + 1, state, ref, due, self._now)
-
-    def find(self, kind: str, wanted: Filter = Filter()) -> list[Record]:  # noqa: B008
-        clause, values = _where(kind, wanted)
-        if wanted.after_key is not None:
-            clause, values = f"{clause} and key > ?", [*values, wanted.after_key]
-        order = "due, key" if wanted.due_before is not None else "key"
-        sql = f"select {_RECORD} from record where {clause} order by {order} limit ?"  # noqa: S608 - fixed words only
-        return [_record(row) for row in self._run(sql, *values, wanted.limit)]
-
-    def count(self, kind: str, wanted: Filter = Filter()) -> int:  # noqa: B008
-        clause, values = _where(kind, wanted)
-        (number,) = self._run(f"select count(*) from record where {clause}", *values).fetchone()  # noqa: S608
-        return int(number)
-
-    def delete(self, kind: str, key: str) -> bool:
-        return self._run("delete from record where kind = ? and key = ?", kind, key).rowcount == 1
-
-    # logs
-
-    def append(self, log: str, body: Body) -> Entry:
-        text = _dump(body)
-        newest = self.last(log)
-        number = newest.number + 1 if newest else 1
-        self._run("insert into log (log, number, body, at) values (?, ?, ?, ?)", log, number, text, self._now)
-        return Entry(log, number, json.loads(text), self._now)
-
-    def last(self, log: str) -> Entry | None:
-        row = self._run(
-            "select log, number, body, at from log where log = ? order by number desc limit 1", log
-        ).fetchone()
-        return _entry(row) if row else None
-
-    def read(self, log: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
-        rows = self._run(
-            "select log, number, body, at from log where log = ? and number > ? order by number limit ?",
-            log,
-            after,
-            limit,
-        )
-        return [_entry(row) for row in rows]
-
-    # house keeping
-
-    def purge_done(self, queue: str, before: float) -> int:
-        return self._run("delete from work where queue = ? and state = 'done' and ended_at < ?", queue, before).rowcount
-
-    def purge_records(self, kind: str, state: str | None, before: float) -> int:
-        return self._run(
-            "delete from record where kind = ? and ifnull(?, state) = state and updated_at < ?", kind, state, before
-        ).rowcount
-
-
-def _where(kind: str, wanted: Filter) -> tuple[str, list[Any]]:
-    clauses, values = ["kind = ?"], [kind]
-    pairs: tuple[tuple[str, Any], ...] = (
-        ("state = ?", wanted.state),
-        ("ref = ?", wanted.ref),
-        ("due <= ?", wanted.due_before),
-    )
-    for clause, value in pairs:
-        if value is not None:
-            clauses.append(clause)
-            values.append(value)
-    return " and ".join(clauses), values
-
-
-def _dump(body: Body) -> str:
-    return json.dumps(body, separators=(",", ":"), allow_nan=False)
-
-
-def _item(row: tuple[Any, ...]) -> Item:
-    return Item(row[0], row[1], row[2], json.loads(row[3]), *row[4:])
-
-
-def _record(row: tuple[Any, ...]) -> Record:
-    return Record(row[0], row[1], json.loads(row[2]), *row[3:])
-
-
-def _entry(row: tuple[Any, ...]) -> Entry:
-    return Entry(row[0], row[1], json.loads(row[2]), row[3])

@@ -16,6 +16,7 @@ from propolis.errors import ConfigurationError, InputError
 from propolis.http.address import Address, parse_base
 from propolis.http.backoff import Backoff, wait_asked
 from propolis.http.errors import HttpError, status_text, transport_fault
+from propolis.http.observer import Exchange, told
 from propolis.http.redaction import Redaction
 from propolis.http.response import Headers, Response
 
@@ -167,7 +168,7 @@ class Client(Requester):
         tries = 0
         while True:
             try:
-                return self._once(call, deadline)
+                return self._told(call, deadline)
             except HttpError as error:
                 tries += 1
                 if tries > call.retries or not _may_repeat(call, error):
@@ -183,6 +184,16 @@ class Client(Requester):
             raise error
         asked, budget = error.retry_after, self._tries.budget
         raise error.because(f"the wait it asks for, {asked:.0f} s, goes beyond the {budget:.0f} s a call may take")
+
+    def _told(self, call: _Call, deadline: float) -> Response:
+        began = self.clock.monotonic()
+        try:
+            response = self._once(call, deadline)
+        except HttpError as error:
+            told(Exchange(self.address, error.status, error.kind, self.clock.monotonic() - began))
+            raise
+        told(Exchange(self.address, response.status, "", self.clock.monotonic() - began))
+        return response
 
     def _once(self, call: _Call, deadline: float) -> Response:
         from propolis.http import transport  # `requests` costs 130 ms, so it is loaded with the first call

@@ -292,6 +292,43 @@ def test_a_transaction_waits_for_a_free_connection_and_says_so_when_none_comes(
     store.close()
 
 
+def test_those_who_look_leave_connections_to_those_who_work(
+    database: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(postgres_link, "_LENT_WITHIN", 0.05)
+    store = PostgresStore(database, clock, connections=8)
+    with store.reading() as one, store.reading() as other:
+        assert one.count("lease") == other.count("lease") == 0
+        with pytest.raises(StoreError, match=r"2 looks at .* were under way"), store.reading():
+            pass
+        store.check()
+    with store.reading() as look:
+        assert look.count("lease") == 0
+    store.close()
+
+
+def test_the_server_itself_refuses_to_write_in_a_look(database: str, clock: ManualClock):
+    store = PostgresStore(database, clock)
+    with pytest.raises(StoreError, match="read-only"), store.reading() as look:
+        look._run(0, "delete from record")  # type: ignore[attr-defined]
+    with store.reading() as look:
+        assert look.count("lease") == 0
+    store.close()
+
+
+def test_a_look_at_a_server_that_goes_away_is_one_sentence_and_the_next_one_works(own_server: Any, clock: ManualClock):
+    store = PostgresStore(own_server.database(), clock)
+    with pytest.raises(StoreError, match="is away"), store.reading() as look:
+        look.count("lease")
+        own_server.stop()
+        look.count("lease")
+    own_server.start()
+    clock.advance(1.0)
+    with store.reading() as look:
+        assert look.count("lease") == 0
+    store.close()
+
+
 def test_the_clock_is_compared_with_the_servers(database: str):
     store = PostgresStore(database, SystemClock())
     assert abs(store.clock_difference()) < 30

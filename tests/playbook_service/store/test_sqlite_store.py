@@ -8,11 +8,12 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from playbook_service.store.contract import StoreError
+from playbook_service.store.contract import Filter, StoreError, Transaction
 from playbook_service.store.schema import MIGRATIONS
 from playbook_service.store.sqlite import SqliteStore
 from propolis.clock import ManualClock, SystemClock
@@ -119,3 +120,64 @@ def test_a_connection_ends_with_its_thread(tmp_path: Path):
         thread.start()
         thread.join()
     assert len(os.listdir("/proc/self/fd")) <= before + 2
+
+
+def plan(store: SqliteStore, ask: Callable[[Transaction], object]) -> str:
+    """How SQLite goes about what is asked, in its own words."""
+    asked: list[str] = []
+    with store.reading() as look:
+        connection = store._connection("look")
+        connection.set_trace_callback(asked.append)
+        ask(look)
+        connection.set_trace_callback(None)
+        steps = connection.execute(f"explain query plan {asked[0]}").fetchall()
+    return "; ".join(str(step[3]) for step in steps)
+
+
+def test_pages_in_the_order_of_due_and_the_newest_of_a_queue_are_read_from_where_they_begin(tmp_path: Path):
+    store = SqliteStore(tmp_path / "propolis.db", ManualClock())
+    for wanted in (
+        Filter(state="active", due_before=9e9),
+        Filter(state="active", due_before=9e9, after_due=(5.0, "l")),
+    ):
+        how = plan(store, lambda look, wanted=wanted: look.find("lease", wanted))
+        assert "USING INDEX record_due (kind=? AND state=? AND due" in how
+        assert "SORT" not in how.upper().replace("TEMP B-TREE", "SORT")
+    assert plan(store, lambda look: look.recent("inbox", 10)) == "SCAN work"  # from its end: nothing is sorted
+    store.close()
+
+
+def test_a_look_refuses_to_write_whatever_it_is_told(tmp_path: Path):
+    store = SqliteStore(tmp_path / "propolis.db", ManualClock())
+    with pytest.raises(StoreError, match="readonly"), store.reading():
+        store._connection("look").execute("delete from record")
+    store.close()
+
+
+def test_a_look_within_a_look_is_refused_and_the_outer_one_goes_on(tmp_path: Path):
+    store = SqliteStore(tmp_path / "propolis.db", ManualClock())
+    with store.reading() as look:
+        with pytest.raises(StoreError, match="within a transaction"), store.reading():
+            pass
+        assert look.count("lease") == 0
+    store.close()
+
+
+def test_the_room_is_given_back_while_somebody_looks_and_nobody_waits_long_for_that(tmp_path: Path):
+    clock = SystemClock()
+    database = tmp_path / "propolis.db"
+    store = SqliteStore(database, clock)
+    with store.transaction() as work:
+        for number in range(4000):
+            work.save("alert", f"a{number}", {"text": "x" * 4000})
+    with store.reading() as look:
+        assert look.count("alert") == 4000
+        with store.transaction() as work:
+            work.purge_records("alert", None, clock.now() + 1)
+        began = clock.monotonic()
+        store.compact()
+        assert clock.monotonic() - began < 5
+        assert look.count("alert") == 4000
+    store.compact()
+    assert database.stat().st_size < 1_000_000
+    store.close()

@@ -1,0 +1,1 @@
+"""What has no place on TheHive's desk: a page each, server-rendered, for viewers, operators and administrators."""
