@@ -38,6 +38,7 @@ COMMANDS: dict[str, Command] = {
     "observations": Command("playbook_service.commands.observations", "how would we have done? observe mode scored"),
     "leases": Command("playbook_service.commands.leases", "what is contained, until when; release, renew"),
     "approvals": Command("playbook_service.commands.approvals", "what waits for an answer; grant, deny"),
+    "mode": Command("playbook_service.commands.mode", "how far the service may go; lower it at once, on every node"),
     "audit": Command("playbook_service.commands.audit", "verify, export and anchor the audit chain"),
     "setup": Command("playbook_service.commands.setup", "bring TheHive and Cortex to what one file says"),
     "doctor": Command("playbook_service.commands.doctor", "is every piece reachable, entitled, configured? with fixes"),
@@ -50,6 +51,9 @@ COMMANDS: dict[str, Command] = {
         "playbook_service.commands.backends", "what the responders can work with, and how it was tested"
     ),
     "sources": Command("playbook_service.commands.sources", "what analysts' closings taught about each source"),
+    "attack-coverage": Command("playbook_service.commands.attack_coverage", "ATT&CK techniques seen, and how answered"),
+    "report": Command("playbook_service.commands.report", "how a period went, or the story of one case, as a page"),
+    "export": Command("playbook_service.commands.export", "alerts, decisions, leases, ... for Elasticsearch"),
 }
 """Adding a command is adding a row and its module."""
 

@@ -1,0 +1,1 @@
+"""ATT&CK coverage: which techniques the alerts name, and how the playbooks answer them."""
