@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 help:
 	@echo "make demo    replay the bundled alerts, then the whole story on an embedded TheHive and Cortex"
 	@echo "make test    everything CI runs: set-up, lint, types, tests"
-	@echo "make test-long  what takes too long for CI: images built and run, three nodes on PostgreSQL"
+	@echo "make test-long  what takes too long for CI: container images built by Buildah, and run"
 	@echo "make lint    ruff and mypy only"
 	@echo "make bench   the benchmarks, as ratios to the baselines written beside them"
 	@echo "make crash   kill the service 300 times, with faults on, and see whether it kept its promises"

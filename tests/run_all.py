@@ -2,7 +2,7 @@
 
 `python tests/run_all.py [pytest's arguments]` ends with 0 only where all do. The first process owns the network
 namespaces, the daemons and the browser, so that no two tests want the same one; the others need only themselves. Tests
-that take minutes (mark `long`) are left to `make test-long`.
+that take minutes without telling more than a shorter one does (mark `long`) are left to `make test-long`.
 """
 
 from __future__ import annotations

