@@ -16,6 +16,7 @@ from playbook_service.backup.manifest import DATABASE
 from playbook_service.engine import launch
 from playbook_service.settings import Settings
 from playbook_service.store.contract import Filter, StoreError, Transaction
+from playbook_service.store.moved import refuse_moved
 from playbook_service.store.sqlite import SqliteStore
 from propolis.clock import Clock
 from propolis.errors import ConfigurationError
@@ -39,14 +40,15 @@ class Restored(NamedTuple):
 def restore(file: Path, settings: Settings, clock: Clock, operator: str) -> Restored:
     """Restore a backup into the data folder of these settings, which must be empty.
 
-    Raises PropolisError, and leaves the folder empty, where the folder is in use, a service answers, or the backup is
-    damaged or newer.
+    Raises PropolisError, and leaves the folder as it is, where the folder is in use or its store was moved to another
+    place, a service answers, or the backup is damaged or newer.
     """
     data = Path(settings["data_dir"])
     refuse_running(settings["listen"])
     stage = data / _STAGE
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        refuse_moved(data)  # it goes on elsewhere: a second service on the past would end its containments
         _refuse_filled(data)
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir(mode=0o700)

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from playbook_service.setup.bundle import CASE_TEMPLATE, FIELDS, OBSERVABLE_TYPE, Field
 from propolis.http import Client, session
 
-FIELDS = (
-    ("wazuh_rule_id", "string", "Rule that fired"),
-    ("wazuh_rule_level", "integer", "Level of that rule, 0 to 16"),
-    ("wazuh_agent_id", "string", "Agent's number at its manager"),
-    ("wazuh_agent_name", "string", "Agent's name"),
-    ("wazuh_alert_id", "string", "Wazuh's id of the alert"),
-)
-OBSERVABLE_TYPE = "wazuh-alert"
-CASE_TEMPLATE = "Wazuh alert"
 WEBHOOK = "propolis"
 
 
@@ -47,8 +39,8 @@ def prepare(access: Access, webhook: str, token: str) -> list[str]:
 
 def fill_catalogues(admin: Client, version: int) -> None:
     """The custom fields and the observable type, which alerts need to go in whole. Raises HttpError."""
-    for name, kind, text in FIELDS:
-        admin.post(_path(version, "customField"), json=_field(name, kind, text))
+    for field in FIELDS:
+        admin.post(_path(version, "customField"), json=_field(field))
     admin.post("/api/v1/observable/type", json={"name": OBSERVABLE_TYPE, "isAttachment": False})
 
 
@@ -63,11 +55,11 @@ def _path(version: int, what: str) -> str:
     return {"customField": "/api/customField", "caseTemplate": "/api/case/template"}[what]
 
 
-def _field(name: str, kind: str, text: str) -> dict[str, Any]:
+def _field(field: Field) -> dict[str, Any]:
     """A custom field in the words of both versions: 4 wants a reference, 5 a display name and a group."""
     return {
-        "name": name, "reference": name, "displayName": name, "group": "Wazuh", "description": text, "type": kind,
-        "mandatory": False, "options": [],
+        "name": field.name, "reference": field.name, "displayName": field.title, "group": "Wazuh",
+        "description": field.description, "type": field.type, "mandatory": False, "options": [],
     }  # fmt: skip
 
 

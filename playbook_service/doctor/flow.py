@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
 
+from playbook_service.audit.journal import LOG
 from playbook_service.doctor.finding import Finding, ago, fail, later, ok, unknown, warn
-from playbook_service.doctor.inbox import Arrivals, has_news, mark
+from playbook_service.doctor.inbox import NEWEST, Arrivals, has_news, mark
 from playbook_service.engine import arrival
 from playbook_service.hive.contract import Hive
 from playbook_service.hive.model import Alert, AlertDraft, Me
+from playbook_service.settings import Settings
 from playbook_service.store.contract import Filter, Record, Store
 from propolis.clock import Clock, utc_text
 from propolis.errors import PropolisError
@@ -23,6 +24,7 @@ _ABOUT = (
     "`propolis doctor` changes this text to see whether TheHive's webhook reaches the service. It asks nothing of you; "
     "delete it whenever you like."
 )
+_BUILD_INFO = "propolis_build_info"
 _LOOK_EVERY = 0.25
 _PAGE = 500
 
@@ -34,18 +36,18 @@ class Probe(NamedTuple):
     client: Client
     """TheHive, with the service's key."""
     me: Me
-    path: Path
-    """The service's store."""
+    store: Store
+    """The service's."""
     clock: Clock
     wait: float
     """Seconds until the news must be there."""
 
 
 def webhook(probe: Probe) -> Finding:
-    """Change one harmless alert, and wait until the service has been told of it. Raises HttpError, Unseen."""
+    """Change one harmless alert, and wait until the service has been told of it. Raises HttpError, StoreError."""
     clock, hive = probe.clock, probe.hive
     alert, fresh = _alert(hive, clock)
-    before, moment = mark(probe.path), clock.monotonic()
+    before, moment = mark(probe.store), clock.monotonic()
     _touch(probe, alert, clock.now())
     heard = _heard(probe, alert.id, before)
     took = clock.monotonic() - moment
@@ -81,7 +83,7 @@ def _path(hive: Hive, alert: Alert) -> str:
 
 def _heard(probe: Probe, entity_id: str, before: int) -> bool:
     end = probe.clock.monotonic() + probe.wait
-    while not has_news(probe.path, entity_id, before):
+    while not has_news(probe.store, entity_id, before):
         if probe.clock.monotonic() >= end:
             return False
         probe.clock.sleep(_LOOK_EVERY)
@@ -105,7 +107,8 @@ def told(found: Arrivals | str, clock: Clock) -> Finding:
     if isinstance(found, str):
         return unknown("webhook", found)
     if found.thehive is None:
-        return warn("webhook", "TheHive has told nothing yet", "propolis doctor without --no-probe tries it")
+        text = f"none of the newest {NEWEST} events is" if found.looked_at >= NEWEST else "no event that is kept is"
+        return warn("webhook", f"{text} from TheHive", "propolis doctor without --no-probe tries it")
     return ok("webhook", f"TheHive last told something {ago(clock.now() - found.thehive)} ago")
 
 
@@ -127,7 +130,7 @@ def _alerts(store: Store) -> tuple[Record | None, dict[str, int]]:
     newest: Record | None = None
     after: str | None = None
     states = (arrival.NEW, arrival.CASED, arrival.LOOSE, arrival.SUPPRESSED)
-    with store.transaction() as work:
+    with store.reading() as work:
         counts = {state: work.count(arrival.KIND, Filter(state=state)) for state in states}
         while page := work.find(arrival.KIND, Filter(after_key=after, limit=_PAGE)):
             best = max(page, key=lambda one: one.body.get("at", 0.0))
@@ -155,7 +158,7 @@ def _tasks(store: Store | None, hive: Hive | None) -> Iterator[Finding]:
     if store is None or hive is None:
         yield unknown("tasks", "TheHive does not answer")
         return
-    with store.transaction() as work:
+    with store.reading() as work:
         cased = work.find(arrival.KIND, Filter(state=arrival.CASED, limit=_PAGE))
     newest = max(cased, key=lambda one: one.body.get("at", 0.0), default=None)
     case = hive.case(newest.ref) if newest is not None else None
@@ -174,15 +177,33 @@ def _guarded(name: str, looking: Callable[[], Iterator[Finding]]) -> Iterator[Fi
         yield unknown(name, error.message)
 
 
-def extras(service: Client, commands: frozenset[str]) -> Iterator[Finding]:
-    """What later versions bring."""
+def metrics(service: Client, settings: Settings) -> Finding:
+    """Whether Prometheus finds at the service what it is to read there."""
+    name, tokens = "metrics", settings.get("metrics_token") or ()
+    if not settings.get("metrics", True):
+        return later(name, "switched off (the setting metrics)")
+    headers = {"Authorization": f"Bearer {tokens[0]}"} if tokens else {}
     try:
-        there = service.get("/metrics", accept=(200, 401, 403, 404)).status != 404
-        yield ok("metrics", "at /metrics") if there else later("metrics", "the service has none yet")
-    except HttpError:
-        yield unknown("metrics", "the service does not answer")
-    yield (
-        ok("reports", "propolis report")
-        if "report" in commands
-        else later("reports", "there is no command for them yet")
+        answer = service.get("/metrics", headers=headers, accept=(200, 401, 403, 404))
+    except HttpError as error:
+        return unknown(name, f"the service does not answer ({error.kind})", "see Service: running")
+    if answer.status in (401, 403):
+        fix = "set PROPOLIS_METRICS_TOKEN_FILE as the service has it, or run doctor where the service runs"
+        return unknown(name, f"/metrics may not be read from here ({answer.status})", fix)
+    if not any(line.startswith(_BUILD_INFO) for line in answer.text.splitlines()):
+        fix = "restart the service in this version; if another program answers there, correct listen or --service"
+        return warn(name, f"/metrics has no {_BUILD_INFO} ({answer.status}): Prometheus would see nothing", fix)
+    return ok(name, "Prometheus can read them at /metrics")
+
+
+def reports(store: Store | None, commands: frozenset[str]) -> Finding:
+    """Whether a report could be written; when the last one was is not known, as none is kept."""
+    if "report" not in commands:
+        return later("reports", "there is no command for them yet")
+    if store is None:
+        return unknown("reports", "there is no store that can be read", "see Keeping: store")
+    with store.reading() as look:
+        look.last(LOG)
+    return ok(
+        "reports", "the store can be read: propolis report --since 30d writes one (when the last was is not kept)"
     )

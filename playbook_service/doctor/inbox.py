@@ -1,4 +1,4 @@
-"""What has arrived at the service's hooks, read from its store without disturbing it.
+"""What has arrived at the service's hooks, looked up in its store without disturbing it.
 
 An event stays in the inbox after it was handled, for as long as `retention` says, and nothing but a hook puts one
 there: not the reconciliation, which finds what webhooks lost.
@@ -6,70 +6,69 @@ there: not the reconciliation, which finds what webhooks lost.
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from playbook_service.parts import open_store
 from playbook_service.settings import Settings
+from playbook_service.store.contract import Item, Store
+from playbook_service.store.moved import DATABASE
+from propolis.clock import Clock
 
-_HOOKS = ("wazuh", "siem", "thehive")
-_NEWEST = "select put_at from work where queue = 'inbox' and key >= ? and key < ? order by id desc limit 1"
-_MARK = "select coalesce(max(id), 0) from work"
-_AFTER = "select body from work where id > ? and queue = 'inbox' and key >= 'thehive:' and key < 'thehive;'"
+_QUEUE = "inbox"
+NEWEST = 2_000
+"""Events that are looked through, the newest first."""
+_NEWS = 500
+"""Events among which the news of a change a moment ago must be."""
 
 
 class Unseen(Exception):
-    """The store cannot be read from here; the text says why."""
+    """There is no store to look into; the text says why."""
 
 
 class Arrivals(NamedTuple):
-    """When something last came by each hook, wall time in seconds; None: nothing that is still kept."""
+    """When something last came by each hook, wall time in seconds; None: not among those that were looked through."""
 
     wazuh: float | None
     siem: float | None
     thehive: float | None
+    looked_at: int
+    """How many were looked through: fewer than `NEWEST` are all that are kept."""
 
 
-def database(settings: Settings) -> Path:
-    """The store's file. Raises Unseen where there is none."""
-    if settings.get("store", "") not in ("", "sqlite"):
-        raise Unseen("the store is PostgreSQL, whose inbox doctor does not read yet")
-    path = Path(settings["data_dir"]) / "propolis.db"
-    if not path.is_file():
+def opened(settings: Settings, clock: Clock) -> Store:
+    """The service's store. Looking does not make one: raises Unseen where there is none, StoreError where it cannot be
+    used."""
+    path = Path(settings["data_dir"]) / DATABASE
+    if settings.get("store", "") in ("", "sqlite") and not path.is_file():
         raise Unseen(f"there is no store at {path}: run doctor where the service runs, or start the service once")
-    return path
+    return open_store(settings, clock)
 
 
-def arrivals(path: Path) -> Arrivals:
-    """What came last. Raises Unseen."""
-    newest = [_rows(path, _NEWEST, f"{hook}:", f"{hook};") for hook in _HOOKS]
-    return Arrivals(*(float(rows[0][0]) if rows else None for rows in newest))
+def arrivals(store: Store) -> Arrivals:
+    """What came last. Raises StoreError."""
+    newest: dict[str, float] = {}
+    events = _recent(store, NEWEST)
+    for event in events:
+        newest.setdefault(event.key.partition(":")[0], event.put_at)
+    return Arrivals(newest.get("wazuh"), newest.get("siem"), newest.get("thehive"), len(events))
 
 
-def mark(path: Path) -> int:
-    """How far the store's work has come, for `has_news`: it tells before from after without a clock. Raises Unseen."""
-    return int(_rows(path, _MARK)[0][0])
+def mark(store: Store) -> int:
+    """How far the inbox has come, for `has_news`: it tells before from after without a clock. Raises StoreError."""
+    return max((event.id for event in _recent(store, 1)), default=0)
 
 
-def has_news(path: Path, entity_id: str, after: int) -> bool:
-    """Whether TheHive's news of an entity came in after a mark. Raises Unseen."""
-    return any(_entity(body) == entity_id for (body,) in _rows(path, _AFTER, after))
+def has_news(store: Store, entity_id: str, after: int) -> bool:
+    """Whether TheHive's news of an entity came in after a mark. Raises StoreError."""
+    return any(event.id > after and _entity(event) == entity_id for event in _recent(store, _NEWS))
 
 
-def _rows(path: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
-    try:
-        with closing(_open(path)) as connection:
-            return connection.execute(sql, values).fetchall()
-    except sqlite3.Error as error:
-        raise Unseen(f"the store {path} cannot be read: {error}") from None
+def _recent(store: Store, limit: int) -> list[Item]:
+    with store.reading() as look:
+        return look.recent(_QUEUE, limit)
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10.0)
-
-
-def _entity(body: str) -> str:
-    hook = json.loads(body).get("hook")
-    return str(hook.get("entity_id")) if isinstance(hook, dict) else ""
+def _entity(event: Item) -> str:
+    hook = event.body.get("hook")
+    return str(hook.get("entity_id")) if event.key.startswith("thehive:") and isinstance(hook, dict) else ""

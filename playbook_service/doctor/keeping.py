@@ -70,7 +70,7 @@ def room(free: int, place: Path) -> Finding:
 
 
 def _backlog(store: Store, clock: Clock, settings: Settings) -> Finding:
-    with store.transaction() as work:
+    with store.reading() as work:
         found = work.backlog("inbox")
     count = found.waiting + found.claimed
     age = clock.now() - found.oldest_put_at if found.oldest_put_at is not None else 0.0
@@ -83,7 +83,7 @@ def _backlog(store: Store, clock: Clock, settings: Settings) -> Finding:
 
 
 def _set_aside(store: Store) -> Finding:
-    with store.transaction() as work:
+    with store.reading() as work:
         dead = [item for queue in _QUEUES for item in work.buried(queue)]
     if dead:
         text = f"{len(dead)} for a person: {listed((f'{one.key[:60]} ({one.error[:80]})' for one in dead), 2)}"
@@ -98,7 +98,7 @@ def _chain(breaches: list[Breach]) -> Finding:
 
 
 def _leases(store: Store, clock: Clock) -> Finding:
-    with store.transaction() as work:
+    with store.reading() as work:
         force = lease.in_force(work)
     late = [one for one in force if one.due is not None and one.due < clock.now() - _OLD_LEASE]
     late += [one for one in force if one not in late and one.body.get("undos", 0) >= _MANY_UNDOS]

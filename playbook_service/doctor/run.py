@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from playbook_service.doctor import cortex, flow, inbox, keeping, runs, service,
 from playbook_service.doctor.finding import Finding, fail, ok, unknown
 from playbook_service.hive.contract import Hive
 from playbook_service.hive.model import Me
-from playbook_service.parts import connect_cortex, connect_hive, open_store
+from playbook_service.parts import connect_cortex, connect_hive
 from playbook_service.playbook import Playbooks
 from playbook_service.settings import Settings
 from playbook_service.store.contract import Store
@@ -126,30 +126,28 @@ class Doctor:
 
     def _arrivals(self) -> inbox.Arrivals | str:
         try:
-            return inbox.arrivals(inbox.database(self._settings))
-        except inbox.Unseen as error:
+            return inbox.arrivals(self._opened())
+        except (PropolisError, inbox.Unseen) as error:
             return str(error)
 
     def _keeping(self) -> Iterator[Finding]:
-        self._store = self._opened()
+        with suppress(inbox.Unseen):
+            self._opened()
         yield from keeping.look(self._settings, self._store, self._clock, self._wish.backups)
 
-    def _opened(self) -> Store | None:
-        """The store, where there is one: looking must not make it."""
-        try:
-            if self._settings.get("store", "") in ("", "sqlite"):
-                inbox.database(self._settings)
-        except inbox.Unseen:
-            return None
-        store = open_store(self._settings, self._clock)
-        self._stack.callback(store.close)
-        return store
+    def _opened(self) -> Store:
+        """The store. Raises Unseen where there is none, StoreError where it cannot be used."""
+        if self._store is None:
+            self._store = inbox.opened(self._settings, self._clock)
+            self._stack.callback(self._store.close)
+        return self._store
 
     def _flow(self) -> Iterator[Finding]:
         yield self._webhook()
         yield from flow.look(self._store, self._hive, self._clock)
         client = self._stack.enter_context(service.client_of(self._settings, self._clock, self._wish.service))
-        yield from flow.extras(client, self._commands)
+        yield flow.metrics(client, self._settings)
+        yield flow.reports(self._store, self._commands)
 
     def _webhook(self) -> Finding:
         if not self._wish.probe:
@@ -162,8 +160,8 @@ class Doctor:
             return unknown("webhook", "the service does not run, so nothing can arrive", running.fix)
         try:
             line = self._stack.enter_context(thehive.client_of(self._settings, self._clock))
-            path = inbox.database(self._settings)
-            return flow.webhook(flow.Probe(self._hive, line, self._me, path, self._clock, self._wish.wait))
+            store = self._opened()
+            return flow.webhook(flow.Probe(self._hive, line, self._me, store, self._clock, self._wish.wait))
         except (PropolisError, inbox.Unseen) as error:
             return unknown("webhook", f"it could not be tried: {error}")
 

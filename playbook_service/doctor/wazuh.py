@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from playbook_service.doctor.finding import Finding, ago, fail, later, ok, unknown, warn
-from playbook_service.doctor.inbox import Arrivals
+from playbook_service.doctor.inbox import NEWEST, Arrivals
 from propolis.clock import Clock
 
 SCRIPT = "custom-propolis"
@@ -35,11 +35,13 @@ def received(found: Arrivals | str, clock: Clock) -> Finding:
     if isinstance(found, str):
         return unknown(name, found)
     newest = max((at for at in (found.wazuh, found.siem) if at is not None), default=None)
+    fix = "on the manager: propolis doctor --wazuh /var/ossec; then a failed log-in on an agent, to try"
+    if newest is None and found.looked_at >= NEWEST:
+        return warn(name, f"none among the newest {NEWEST} events, which are all TheHive's", fix)
     if newest is None:
         return later(name, "none yet; doctor --wazuh on the manager looks at the script that sends them")
     age = clock.now() - newest
     if age > _QUIET:
-        fix = "on the manager: propolis doctor --wazuh /var/ossec; then a failed log-in on an agent, to try"
         return warn(name, f"the last one {ago(age)} ago", fix)
     return ok(name, f"the last one {ago(age)} ago")
 

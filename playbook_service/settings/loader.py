@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -112,7 +113,8 @@ def _yaml(path: Path) -> dict[str, Any]:
     try:
         root, wrong = yamltree.read(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot be read: {error}.", source=str(path)) from None
+        sentence = f"{_unreadable(error)}; name the settings file by --config or PROPOLIS_CONFIG."
+        raise ConfigurationError(sentence, source=str(path)) from None
     if wrong:
         first = wrong[0]
         raise ConfigurationError(f"{first.message}.", source=str(path), line=first.line, path=first.path or None)
@@ -135,8 +137,21 @@ def _from_environment(environment: Mapping[str, str], faults: list[Configuration
                 text = Path(environment[file_variable]).read_text(encoding="utf-8").strip()
                 given.append((row.name, text, file_variable))
             except (OSError, UnicodeDecodeError) as error:
-                faults.append(ConfigurationError(f"cannot be read: {error}.", source=file_variable, path=row.name))
+                sentence = f"{environment[file_variable]} {_unreadable(error)}; put the secret there, or unset it."
+                faults.append(ConfigurationError(sentence, source=file_variable, path=row.name))
     return given
+
+
+def _unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """Why a file cannot be used, without the system's numbers."""
+    if isinstance(error, UnicodeDecodeError):
+        return "cannot be read: it is no UTF-8 text"
+    reasons = {
+        errno.ENOENT: "there is no such file",
+        errno.EACCES: "this user may not read it",
+        errno.EISDIR: "it is a folder",
+    }
+    return f"cannot be read: {reasons.get(error.errno or 0, error.strerror or 'for no known reason')}"
 
 
 def _unknown(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 from propolis.containment.registry import responders
@@ -23,6 +24,8 @@ FIELDS = (
     Field("wazuh_agent_name", "string", "Wazuh agent name", "Agent's name"),
     Field("wazuh_alert_id", "string", "Wazuh alert id", "Wazuh's id of the alert"),
 )
+REPORT_TEMPLATES = Path(__file__).resolve().parents[2] / "thehive-templates"
+"""There in a clone; what pip installs is without them."""
 OBSERVABLE_TYPE = "wazuh-alert"
 CASE_TEMPLATE = "Wazuh alert"
 _OTHERS = {"WazuhAlert": "1.0", "ConsensusScore": "1.0", "ConsensusVerdict": "1.0", "Notify": "1.0"}

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from playbook_service.setup.bundle import CASE_TEMPLATE, FIELDS, OBSERVABLE_TYPE, UNCACHED, Field, definition_id
+from playbook_service.setup.bundle import (
+    CASE_TEMPLATE,
+    FIELDS,
+    OBSERVABLE_TYPE,
+    REPORT_TEMPLATES,
+    UNCACHED,
+    Field,
+    definition_id,
+)
 from playbook_service.setup.form import Form
 from playbook_service.setup.look import SetupErrors
 from playbook_service.setup.value import Given, Sources
@@ -21,7 +29,7 @@ FIELD_TYPES = ("string", "integer", "float", "boolean", "date", "url")
 RATE_UNITS = ("Second", "Minute", "Hour", "Day", "Month")
 _THEHIVE = (
     "url", "organisation", "admin_key", "org_admin_key", "ca_file", "custom_fields", "observable_types",
-    "case_templates", "account", "webhook",
+    "case_templates", "report_templates", "account", "webhook",
 )  # fmt: skip
 _TEMPLATE = ("name", "title", "prefix", "description", "severity", "tlp", "pap", "tags", "tasks")
 _WORKER = ("enable", "configuration", "job_cache", "job_timeout", "rate", "rate_unit")
@@ -69,6 +77,8 @@ class HiveWish(NamedTuple):
     fields: tuple[Field, ...]
     types: tuple[str, ...]
     templates: tuple[Template, ...]
+    report_templates: Path | None
+    """Folder of the report templates; None: they are left alone."""
     account: Account | None
     webhook: Webhook | None
 
@@ -151,9 +161,21 @@ def _thehive(form: Form, node: Node) -> HiveWish:
         fields=(*FIELDS, *(one for one in more if one.name not in {own.name for own in FIELDS})),
         types=tuple(dict.fromkeys([OBSERVABLE_TYPE, *form.texts(table, "observable_types", path)])),
         templates=(*own, *asked),
+        report_templates=_report_templates(form, table),
         account=_account(form, table["account"]) if "account" in table else None,
         webhook=_webhook(form, table["webhook"]) if "webhook" in table else None,
     )
+
+
+def _report_templates(form: Form, table: dict[str, Node]) -> Path | None:
+    name = "report_templates"
+    given = form.text(table, name, "thehive", str(REPORT_TEMPLATES))
+    if not given:
+        return None
+    folder = form.sources.place(given)
+    if name in table and not folder.is_dir():
+        form.fault(table[name], f"thehive.{name}", f"there is no folder {folder}; an empty text leaves them alone")
+    return folder
 
 
 def _field(form: Form, node: Node, path: str) -> Field:

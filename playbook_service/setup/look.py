@@ -45,6 +45,8 @@ class Look:
     changes: list[Change] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    last: bool = False
+    """Nothing is built upon it: it is done after everything else, so that its failing stops nothing."""
 
     def add(self, other: Look) -> None:
         """Take over what another look found."""

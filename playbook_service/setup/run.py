@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from playbook_service.setup import account, cortex, thehive, webhook
+from playbook_service.setup import account, cortex, report_templates, thehive, webhook
 from playbook_service.setup.document import Wish
 from playbook_service.setup.look import Change, Look, SetupErrors
 from propolis.errors import PropolisError
@@ -24,7 +24,7 @@ class Outcome(NamedTuple):
 
 @contextmanager
 def looked(wish: Wish, *, scan: bool) -> Iterator[list[Look]]:
-    """What was found, TheHive first; its changes can be applied while this is open.
+    """What was found, TheHive first, what nothing else needs last; its changes can be applied while this is open.
 
     Raises SetupErrors where a key, a definition or a configuration is unfit, and where a server cannot be reached.
     """
@@ -40,7 +40,7 @@ def looked(wish: Wish, *, scan: bool) -> Iterator[list[Look]]:
         faults += [fault for one in looks for fault in one.faults]
         if faults:
             raise SetupErrors(faults)
-        yield looks
+        yield sorted(looks, key=lambda one: one.last)
     finally:
         for close in closing:
             close()
@@ -58,6 +58,7 @@ def _look_at_thehive(wish: Wish, scan: bool, closing: list[Callable[[], None]]) 
             found.add(account.look(doors, wish.thehive.account))
         if wish.thehive.webhook is not None:
             found.add(webhook.look(doors, wish.thehive.webhook))
+        return [found, report_templates.look(doors, wish.thehive.report_templates)]
     return [found]
 
 

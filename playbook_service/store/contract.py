@@ -144,6 +144,10 @@ class Transaction(ABC):
         """What was set aside, oldest first."""
 
     @abstractmethod
+    def waiting(self, queue: str, limit: int) -> list[Item]:
+        """What waits, due first: neither in somebody's hands, nor done, nor set aside. Costs as much as it gives."""
+
+    @abstractmethod
     def recent(self, queue: str, limit: int) -> list[Item]:
         """What was put into a queue last, done or not, newest first. Costs as much as what was put into all queues
         since the last of them."""

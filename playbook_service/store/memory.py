@@ -140,6 +140,10 @@ class _MemoryTransaction(Transaction):
     def buried(self, queue: str, limit: int = 100) -> list[Item]:
         return [_shown(row.item) for row in self._rows(queue) if row.state == DEAD][:limit]
 
+    def waiting(self, queue: str, limit: int) -> list[Item]:
+        found = [row.item for row in self._rows(queue) if row.state == WAITING]
+        return [_shown(item) for item in sorted(found, key=lambda item: (item.due, item.id))[:limit]]
+
     def recent(self, queue: str, limit: int) -> list[Item]:
         return [_shown(row.item) for row in reversed(self._rows(queue))][:limit]
 

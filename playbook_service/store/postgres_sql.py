@@ -41,6 +41,7 @@ CLAIM = f"""
 """  # noqa: S608 - fixed words only
 PUT = "insert into work (queue, key, body, due, put_at) values (%s, %s, %s, %s, %s) on conflict do nothing"
 PUT_NEW = f"with put as ({PUT} returning 1) select must(exists (select from put), %s)"  # noqa: S608
+WAITING = f"select {ITEM} from work as w where queue = %s and state = 'waiting' order by due, id limit %s"  # noqa: S608
 RECENT = f"select {ITEM} from work as w where queue = %s order by id desc limit %s"  # noqa: S608
 WAKE = (
     "update work set failures = case when state = 'dead' then 0 else failures end, state = 'waiting', due = %s, "

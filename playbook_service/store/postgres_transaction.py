@@ -213,6 +213,9 @@ class PostgresTransaction(Transaction):
         listed = f"select {sql.ITEM} from work as w where queue = %s and state = 'dead' order by id limit %s"  # noqa: S608
         return [sql.item_of(row) for row in self._work(listed, queue, limit)]
 
+    def waiting(self, queue: str, limit: int) -> list[Item]:
+        return [sql.item_of(row) for row in self._work(sql.WAITING, queue, limit)]
+
     def recent(self, queue: str, limit: int) -> list[Item]:
         return [sql.item_of(row) for row in self._work(sql.RECENT, queue, limit)]
 

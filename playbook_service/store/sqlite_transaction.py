@@ -121,6 +121,14 @@ class SqliteTransaction(Transaction):
         )
         return [_item(row) for row in rows]
 
+    def waiting(self, queue: str, limit: int) -> list[Item]:
+        rows = self._run(
+            f"select {_ITEM} from work where queue = ? and state = 'waiting' order by due, id limit ?",  # noqa: S608
+            queue,
+            limit,
+        )
+        return [_item(row) for row in rows]
+
     def recent(self, queue: str, limit: int) -> list[Item]:
         """From the end of the table backwards: `+` keeps SQLite from sorting the whole queue by way of its keys."""
         rows = self._run(f"select {_ITEM} from work where +queue = ? order by id desc limit ?", queue, limit)  # noqa: S608

@@ -15,6 +15,7 @@ from playbook_service.lab.hive import (
     observables,
     people,
     query,
+    report_templates,
     status,
     tasks,
     templates,
@@ -25,7 +26,7 @@ from playbook_service.lab.route import Route
 _MODULES = (
     status, people, alert_api, case_api, links,
     observables, tasks, notes, attachments, customfields, templates, query, flow,
-    notifier, connector_api,
+    notifier, connector_api, report_templates,
 )  # fmt: skip
 
 

@@ -137,22 +137,6 @@ def _configure(hive: Hive, who: Account, request: Request) -> Reply:
     return NOTHING
 
 
-def _import_templates(hive: Hive, who: Account, request: Request) -> Reply:
-    import io
-    import zipfile
-
-    found: dict[str, bool] = {}
-    for part in request.files("templates"):
-        with zipfile.ZipFile(io.BytesIO(part.body)) as archive:
-            for name in archive.namelist():
-                folder, _, page = name.partition("/")
-                if page == "long.html":
-                    content = archive.read(name).decode("utf-8", "replace")
-                    hive.make("AnalyzerTemplate", {"analyzerId": folder, "content": content}, who, organisation="")
-                    found[folder] = True
-    return Reply(200, found)
-
-
 def routes(version: int) -> list[Route[Handler]]:
     """The calls of this module, under one path in version 4 and two in version 5."""
     bases = ["/api/connector/cortex"] + (["/api/v1/connector/cortex"] if version == 5 else [])
@@ -170,7 +154,6 @@ def _routes(base: str, version: int) -> list[Route[Handler]]:
         Route("GET", f"{base}/analyzer", _list_analyzers, free=True),
         Route("GET", f"{base}/analyzer/type/{{type}}", _list_analyzers, free=True),
         Route("GET", f"{base}/analyzer/{{id}}", _get_analyzer, free=True),
-        Route("POST", f"{base}/analyzer/template/_import", _import_templates, "manageAnalyzerTemplate"),
         Route("POST", f"{base}/job", _create_job, analyse, free=True),
         Route("GET", f"{base}/job/{{id}}", _get_job),
         Route("GET", f"{base}/responder/{{type}}/{{id}}", _list_responders, free=True),

@@ -18,6 +18,7 @@ from playbook_service.audit.journal import AuditFiles, Journal, read_lines
 from playbook_service.backup import restore
 from playbook_service.engine import launch
 from playbook_service.store.contract import Filter
+from playbook_service.store.moved import mark_moved
 from playbook_service.store.schema import MIGRATIONS
 from playbook_service.store.sqlite import SqliteStore
 from propolis.clock import SystemClock
@@ -78,6 +79,21 @@ def test_a_folder_that_is_not_empty_is_refused_and_left_as_it_was(
     assert call("restore", backup) == 2
     assert "is not empty (propolis.db)" in capsys.readouterr().err
     assert (elsewhere / "propolis.db").read_text() == "somebody's work"
+
+
+def test_a_folder_whose_store_goes_on_elsewhere_is_refused_until_a_person_decides(
+    backup: Path, elsewhere: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Two services, one on the database and one on the past, would end each other's containments."""
+    elsewhere.mkdir()
+    mark_moved(elsewhere, "it was moved to postgresql://db.example.org:5432/propolis at 2026-01-01T00:00:00Z")
+    assert call("restore", backup) == 2
+    said = capsys.readouterr().err
+    assert "it was moved to postgresql://db.example.org:5432/propolis" in said
+    assert f"remove {elsewhere / 'propolis.db.moved'}" in said
+    assert [path.name for path in elsewhere.iterdir()] == ["propolis.db.moved"]
+    (elsewhere / "propolis.db.moved").unlink()
+    assert call("restore", backup) == 0
 
 
 def test_beside_a_service_that_answers_nothing_is_restored(

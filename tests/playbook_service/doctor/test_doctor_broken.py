@@ -6,24 +6,33 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable
-from contextlib import closing
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from http import HTTPStatus
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from ward import ROOT, Ward
+from ward import ALERT, ROOT, Ward, send
 
 from playbook_service.cli import COMMANDS, Command, main
 from playbook_service.demo.shelf import Shelf
-from playbook_service.doctor import clocks, keeping, thehive
+from playbook_service.doctor import clocks, flow, inbox, keeping, thehive, wazuh
 from playbook_service.doctor.finding import harmless
-from playbook_service.doctor.inbox import Unseen, database
+from playbook_service.doctor.inbox import Unseen, arrivals, has_news, mark, opened
 from playbook_service.engine import lease
 from playbook_service.settings import load
 from playbook_service.settings.loader import Settings
+from playbook_service.store.contract import StoreError
+from playbook_service.store.memory import MemoryStore
 from playbook_service.store.sqlite import SqliteStore
+from playbook_service.web.application import Application, Route
+from playbook_service.web.message import Answer, Request
+from playbook_service.web.server import Server
 from propolis.clock import ManualClock, SystemClock
-from propolis.http import Response
+from propolis.http import Client, Response, session
 from propolis.http.response import Headers
 
 Output = pytest.CaptureFixture[str]
@@ -357,13 +366,128 @@ def test_wrong_use_is_2(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys:
     assert capsys.readouterr().err.startswith("propolis: ")
 
 
-def test_a_store_that_it_cannot_read_is_said_to_be_so(tmp_path: Path):
+def test_a_store_that_it_cannot_use_is_said_to_be_so_and_none_is_made(tmp_path: Path):
     settings = load({}, None)
-    elsewhere = Settings({**settings, "store": "postgresql://db.example.org/propolis"}, settings.origins)
-    with pytest.raises(Unseen, match="PostgreSQL"):
-        database(elsewhere)
-    with pytest.raises(Unseen, match="there is no store"):
-        database(Settings({**settings, "store": "", "data_dir": str(tmp_path)}, settings.origins))
+    for store, error, text in (
+        ("", Unseen, "there is no store"),
+        ("postgresql://propolis:hidden@127.0.0.1:1/propolis", StoreError, "127.0.0.1:1/propolis is away"),
+    ):
+        elsewhere = Settings({**settings, "store": store, "data_dir": str(tmp_path)}, settings.origins)
+        with pytest.raises(error, match=text) as told:
+            opened(elsewhere, ManualClock())
+        assert "hidden" not in str(told.value)
+    assert not list(tmp_path.iterdir())
+
+
+# what has arrived -----------------------------------------------------------------------------------------------------
+
+
+def test_arrivals_are_told_by_their_hook_and_only_the_newest_are_looked_through(monkeypatch: pytest.MonkeyPatch):
+    clock = ManualClock()
+    kept, came = MemoryStore(clock), clock.now()
+    for number, hook in enumerate(("wazuh", "siem", "wazuh", "thehive", "thehive")):
+        with kept.transaction() as work:
+            work.put("inbox", f"{hook}:{number}", {})
+        clock.advance(60)
+    assert arrivals(kept) == (came + 120, came + 60, came + 240, 5)
+    monkeypatch.setattr(inbox, "NEWEST", 2)
+    monkeypatch.setattr(wazuh, "NEWEST", 2)
+    assert arrivals(kept) == (None, None, came + 240, 2)
+    assert wazuh.received(arrivals(kept), clock).state == "warn"
+
+
+def test_news_of_another_alert_and_news_from_before_the_mark_do_not_count():
+    kept = MemoryStore(ManualClock())
+
+    def tell(key: str, entity: str) -> None:
+        with kept.transaction() as work:
+            work.put("inbox", key, {"hook": {"entity_id": entity}})
+
+    tell("thehive:1", "~1")
+    before = mark(kept)
+    tell("thehive:2", "~2")
+    tell("wazuh:1", "~1")
+    assert not has_news(kept, "~1", before)
+    tell("thehive:3", "~1")
+    assert has_news(kept, "~1", before)
+
+
+# metrics and reports --------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def answering(status: HTTPStatus, text: str, seen: list[str]) -> Iterator[Client]:
+    """A line to a service whose /metrics answers so; `seen` collects who asked."""
+
+    def metrics(request: Request) -> Answer:
+        seen.append(request.header("Authorization"))
+        return Answer(status, text.encode(), (("Content-Type", "text/plain; version=0.0.4"),))
+
+    server = Server(("127.0.0.1", 0), Application([Route("GET", "/metrics", metrics)]), SystemClock())
+    threading.Thread(target=server.run, daemon=True).start()
+    try:
+        with session(f"http://127.0.0.1:{server.port}") as client:
+            yield client
+    finally:
+        server.stop()
+
+
+BUILD = '# TYPE propolis_build_info gauge\npropolis_build_info{version="1"} 1\n'
+
+
+@pytest.mark.parametrize(("status", "text", "state"), [
+    (HTTPStatus.OK, BUILD, "ok"), (HTTPStatus.OK, "up 1\n# HELP propolis_build_info\n", "warn"),
+    (HTTPStatus.NOT_FOUND, "", "warn"), (HTTPStatus.FORBIDDEN, "", "unknown"), (HTTPStatus.UNAUTHORIZED, "", "unknown"),
+])  # fmt: skip
+def test_metrics_are_what_prometheus_would_read(status: HTTPStatus, text: str, state: str):
+    seen: list[str] = []
+    settings = load({}, None)
+    with_token = Settings({**settings, "metrics_token": ("of-these-settings", "older")}, settings.origins)
+    with answering(status, text, seen) as client:
+        found = flow.metrics(client, with_token)
+    assert (found.state, seen) == (state, ["Bearer of-these-settings"])
+    assert bool(found.fix) == (state != "ok")
+
+
+def test_metrics_that_are_switched_off_and_a_service_that_is_away():
+    settings = load({}, None)
+    with session("http://127.0.0.1:1", retries=0) as client:
+        off = Settings({**settings, "metrics": False}, settings.origins)
+        assert flow.metrics(client, off).state == "later"
+        assert flow.metrics(client, Settings({**settings, "metrics": True}, settings.origins)).state == "unknown"
+
+
+def test_reports_need_a_store_that_can_be_read():
+    kept = MemoryStore(ManualClock())
+    assert flow.reports(kept, frozenset()).state == "later"
+    assert flow.reports(None, frozenset({"report"})).state == "unknown"
+    assert "propolis report --since 30d" in flow.reports(kept, frozenset({"report"})).text
+
+
+# PostgreSQL -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.daemon
+def test_with_postgresql_everything_is_seen_that_is_seen_with_sqlite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, need: Callable[[object, str], None], capsys: Output
+):
+    need(find_spec("psycopg"), "psycopg (the extra `postgres`)")
+    sys.path.insert(0, str(ROOT / "tests"))
+    from postgres_server import PostgresServer, programs
+
+    need(programs(), "PostgreSQL (apt-get install postgresql)")
+    with PostgresServer() as server:
+        ward = Ward(tmp_path, 5, monkeypatch)
+        ward.settings["store"] = server.database()
+        try:
+            ward.open()
+            send(ward, ALERT)
+            found = ward.look(capsys)
+        finally:
+            ward.close()
+    assert found["Wazuh: alerts received"]["state"] == "ok"
+    assert found["Way of an alert: webhook"]["text"].startswith("a change in TheHive was here after")
+    assert found.states("fail") == []
 
 
 # TLS ------------------------------------------------------------------------------------------------------------------

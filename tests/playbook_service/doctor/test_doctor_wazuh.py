@@ -161,4 +161,4 @@ def test_alerts_received(wazuh_at: float | None, siem_at: float | None, state: s
     def moment(offset: float | None) -> float | None:
         return None if offset is None else clock.now() + offset
 
-    assert wazuh.received(Arrivals(moment(wazuh_at), moment(siem_at), None), clock).state == state
+    assert wazuh.received(Arrivals(moment(wazuh_at), moment(siem_at), None, 2), clock).state == state

@@ -18,14 +18,27 @@ from playbook_service.lab.product import DIRECTORY, ENDPOINTS, FIREWALL, Product
 from playbook_service.service import Service
 from playbook_service.settings import load
 from propolis.clock import Clock, SystemClock
+from propolis.http import session
 
 ROOT = Path(__file__).resolve().parents[3]
 POLICY = "firewall:\n  own: [198.51.100.0/24]\n"
 TOKEN = "the-webhook-token-of-this-test"
+ALERT = {
+    "id": "1700000000.1", "timestamp": "2026-01-01T00:00:00.000+0000", "manager": {"name": "m1"},
+    "agent": {"id": "001", "name": "web01"}, "decoder": {"name": "sshd"}, "location": "journald",
+    "rule": {"id": "5763", "level": 10, "description": "sshd: brute force", "groups": ["authentication_failures"]},
+    "data": {"srcip": "203.0.113.45", "srcuser": "root"},
+}  # fmt: skip
 PRODUCTS = {
     "FirewallBlock": (FIREWALL, "FirewallUnblock"), "AccountDisable": (DIRECTORY, "AccountEnable"),
     "IsolateHost": (ENDPOINTS, "ReleaseHost"),
 }  # fmt: skip
+
+
+def send(ward: Ward, alert: dict[str, Any]) -> None:
+    """As Wazuh does."""
+    with session(f"http://{ward.settings['listen']}", headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+        client.post("/hooks/wazuh", json=alert, accept={202})
 
 
 class Ward:
@@ -52,7 +65,7 @@ class Ward:
         self.lab.start()
         (self.folder / "policy.yml").write_text(POLICY)
         (self.folder / "webhook.token").write_text(TOKEN)
-        self.settings = {
+        self.settings |= {
             "listen": "127.0.0.1:0", "data_dir": str(self.folder / "data"), "mode": "enforce",
             "policy": str(self.folder / "policy.yml"), "webhook_token": TOKEN, "thehive_url": self.lab.thehive_url,
             "cortex_url": self.lab.cortex_url, "cortex_key": self.lab.keys.cortex_service, "reconcile": "1h",

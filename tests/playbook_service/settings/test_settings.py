@@ -73,8 +73,23 @@ def test_a_file_that_holds_no_settings_is_refused_in_one_sentence(tmp_path: Path
 
 
 def test_a_named_file_that_is_missing_is_an_error_and_the_usual_one_is_not(tmp_path: Path):
-    assert "cannot be read" in faults({"PROPOLIS_CONFIG": str(tmp_path / "missing.yml")})[0]
-    assert "cannot be read" in faults({"PROPOLIS_THEHIVE_KEY_FILE": str(tmp_path / "missing")})[0]
+    assert faults({"PROPOLIS_CONFIG": str(tmp_path / "missing.yml")}) == [
+        f"{tmp_path / 'missing.yml'}: cannot be read: there is no such file; "
+        "name the settings file by --config or PROPOLIS_CONFIG."
+    ]
+    assert faults({"PROPOLIS_THEHIVE_KEY_FILE": str(tmp_path / "missing")}) == [
+        f"PROPOLIS_THEHIVE_KEY_FILE: thehive_key: {tmp_path / 'missing'} cannot be read: there is no such file; "
+        "put the secret there, or unset it."
+    ]
+    load({})
+
+
+def test_a_file_that_is_none_or_no_text_is_said_to_be_so_without_the_systems_numbers(tmp_path: Path):
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
+    assert "it is a folder" in faults({"PROPOLIS_CONFIG": str(tmp_path)})[0]
+    assert "it is no UTF-8 text" in faults({"PROPOLIS_CORTEX_KEY_FILE": str(tmp_path / "bytes")})[0]
+    (said,) = faults({"PROPOLIS_CONFIG": str(tmp_path / "bytes" / "below")})
+    assert "Errno" not in said
 
 
 @pytest.mark.parametrize(("kind", "bad"), [

@@ -29,7 +29,7 @@ def workers(lab: Lab) -> dict[str, Any]:
 def listing(lab: Lab, admin: Admin) -> str:
     """All that setup may have changed, as text."""
     hive = lab.hive
-    kinds = ("CustomField", "ObservableType", "CaseTemplate", "Profile", "User", "ApiKey")
+    kinds = ("CustomField", "ObservableType", "CaseTemplate", "Profile", "User", "ApiKey", "AnalyzerTemplate")
     catalogues = [sorted(f"{one.id} {one.updated_at}" for one in hive.store.all(kind)) for kind in kinds]
     return f"{catalogues} {hive.endpoints} {hive.notifications} {sorted(lab.cortex.workers)}"
 

@@ -169,6 +169,30 @@ def test_what_was_put_last_is_shown_first_done_or_not(store: Store, clock: Manua
         assert [item.key for item in work.recent("inbox", 2)] == ["e6", "e5"]
 
 
+def test_what_waits_is_found_due_first_with_why_it_waits(store: Store, clock: ManualClock):
+    for key, due in (("late", 300.0), ("soon", 100.0), ("fails", 200.0), ("dead", 1.0), ("done", 2.0), ("held", 3.0)):
+        put(store, key, due=clock.now() - 1000 + due)
+    for key in ("dead", "done", "held", "soon", "fails"):
+        (item,) = claim(store)
+        assert item.key == key
+        with store.transaction() as work:
+            if key == "dead":
+                work.bury(item, "why")
+            elif key == "done":
+                work.done(item)
+            elif key != "held":
+                work.later(item, clock.now() + len(key), f"{key} has a reason", failed=key == "fails")
+    with store.reading() as look:
+        found = look.waiting("inbox", 10)
+        assert [(item.key, item.error, item.failures) for item in found] == [
+            ("late", "", 0),
+            ("soon", "soon has a reason", 0),
+            ("fails", "fails has a reason", 1),
+        ]
+        assert [item.key for item in look.waiting("inbox", 1)] == ["late"]
+        assert look.waiting("nothing", 10) == []
+
+
 def test_records_are_paged_in_the_order_of_their_due_time(store: Store):
     """Many are due at the same second, and some never."""
     with store.transaction() as work:
