@@ -50,10 +50,10 @@ def _policy(path: Path) -> Policy:
     return Policy.parse(text, source=str(path))
 
 
-def playbooks_of(settings: Settings) -> Callable[[], Playbooks]:
+def playbooks_of(settings: Settings, clock: Clock | None = None) -> Callable[[], Playbooks]:
     """The playbooks as they are now."""
     place = Path(settings["playbooks"]) if settings["playbooks"] else SHIPPED_PLAYBOOKS
-    return Reloading(place, lambda: load(place), strict=False)
+    return Reloading(place, lambda: load(place), strict=False, clock=clock)
 
 
 def open_store(settings: Settings, clock: Clock) -> Store:

@@ -6,13 +6,21 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
+from propolis.clock import Clock, SystemClock
 from propolis.errors import PropolisError
 
 _LOG = logging.getLogger("propolis.reload")
 _Content = TypeVar("_Content")
 _Signature = tuple[tuple[str, int, int], ...]
+
+
+class Trouble(NamedTuple):
+    """Why the files are not used as they are now, and since when that is known (seconds since the epoch)."""
+
+    since: float
+    error: PropolisError
 
 
 class Reloading(Generic[_Content]):
@@ -23,14 +31,16 @@ class Reloading(Generic[_Content]):
     reading raises in any case.
     """
 
-    def __init__(self, place: Path, read: Callable[[], _Content], *, strict: bool):
+    def __init__(self, place: Path, read: Callable[[], _Content], *, strict: bool, clock: Clock | None = None):
         self._place = place
+        self._clock = clock or SystemClock()
         self._read = read
         self._strict = strict
         self._lock = threading.Lock()
         self._seen: _Signature | None = None
         self._content: _Content | None = None
         self._fault: PropolisError | None = None
+        self._faulty_since = 0.0
 
     def __call__(self) -> _Content:
         """The content. Raises what reading raises, as the class says."""
@@ -43,12 +53,19 @@ class Reloading(Generic[_Content]):
                 raise self._fault or PropolisError(f"{self._place} was not read.")
             return self._content
 
+    def trouble(self) -> Trouble | None:
+        """What was wrong with the files when they were last looked at; None where nothing was."""
+        with self._lock:
+            return Trouble(self._faulty_since, self._fault) if self._fault is not None else None
+
     def _renew(self) -> None:
+        sound_before = self._fault is None
         try:
             self._content, self._fault = self._read(), None
             _LOG.info("read %s", self._place)
         except PropolisError as error:
             self._fault = error
+            self._faulty_since = self._clock.now() if sound_before else self._faulty_since
             _LOG.error("%s is not used as it is now: %s", self._place, error)
 
 

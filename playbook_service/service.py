@@ -23,6 +23,7 @@ from playbook_service.engine import decided
 from playbook_service.engine.loop import Loop
 from playbook_service.engine.switch import Switch
 from playbook_service.engine.tools import Tools
+from playbook_service.engine.version import Versions
 from playbook_service.engine.watcher import Watcher
 from playbook_service.feed.routes import FeedApi, FeedPages
 from playbook_service.hive.contract import Hive
@@ -55,6 +56,7 @@ from propolis.notify.message import Message
 
 _LOG = logging.getLogger("propolis.service")
 _RECONNECT_SECONDS = 5.0
+_VERSIONS_SECONDS = 10.0
 
 
 class Service:
@@ -67,12 +69,13 @@ class Service:
         self.settings = settings
         self.clock = clock
         self.policy = policy_of(settings)
-        self.playbooks = playbooks_of(settings)
+        self.playbooks = playbooks_of(settings, clock)
         self.playbooks()
         self.policy()
         self.meter = Meter(clock, dependencies(settings))
         self.store = self.meter.store(store or open_store(settings, clock))
         self.journal = Journal(self.store, clock)
+        self.versions = Versions(self.store, self.journal, clock)
         self.outbox = outbox_of(settings, clock)
         self.engine: Loop | None = None
         self.switch = Switch()
@@ -113,6 +116,7 @@ class Service:
             pages = FeedPages(self.feeds, self.settings["feed_readers"])
             self._listen(self.settings["feed_listen"], Application(self.meter.routes(pages.routes())))
         self._run("engine-start", self._start_engine)
+        self._run("playbook-versions", self._keep_versions)
         if self.settings["metrics"]:
             self._run("metrics-tally", self._count_audit)
 
@@ -175,6 +179,14 @@ class Service:
         except StoreError as error:
             _LOG.error("the audit chain is counted with the next scrape: %s", error)
 
+    def _keep_versions(self) -> None:
+        """Notice changed playbooks also where no alert makes the engine look, and keep from when on they decide."""
+        while not self._stopping.wait(_VERSIONS_SECONDS):
+            try:
+                self.versions.note(self.playbooks())
+            except (StoreError, Conflict) as error:
+                _LOG.error("the playbooks' versions are kept with the next look: %s", error)
+
     def _start_engine(self) -> None:
         """Wait for TheHive's first answer; a refusal that only a person can mend is logged and tried again."""
         while not self._stopping.is_set():
@@ -212,6 +224,7 @@ class Service:
             self._watcher = Watcher(cortex.wait_report, self.store, self._wake)
         parts = build(settings, tools, self.outbox, self._watcher.watch if self._watcher else None)
         decided.complete(self.store)
+        self.versions.note(self.playbooks())
         if self.console is not None:
             self.console.begin()
         with self.store.transaction() as work:

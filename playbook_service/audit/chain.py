@@ -81,6 +81,13 @@ def verify(lines: Iterable[Any], anchors: Iterable[Anchor] = (), *, start: Ancho
     return findings
 
 
+def disagreeing(anchors: Iterable[Anchor]) -> list[Finding]:
+    """Two anchors of one line cannot both be right, whichever the chain agrees with."""
+    known: dict[int, str] = {}
+    wrong = {one.number for one in anchors if known.setdefault(one.number, one.hash) != one.hash}
+    return [Finding(number, "has two anchors that differ: one of them was not kept safe") for number in sorted(wrong)]
+
+
 def _faults(line: Any, expected: Anchor) -> list[Finding]:
     after = expected.number + 1
     if not isinstance(line, dict) or not isinstance(line.get("n"), int):

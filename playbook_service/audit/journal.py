@@ -10,8 +10,9 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from playbook_service.audit import index
 from playbook_service.audit.chain import Anchor, Finding, Line, anchor_of, seal, verify
 from playbook_service.engine.crashpoint import reached
 from playbook_service.logs import trail
@@ -21,6 +22,17 @@ from propolis.errors import InputError
 
 LOG = "audit"
 _BATCH = 500
+_INDEXED = ("control", index.KIND)
+"""The record that says up to which line an older version's lines were entered into the index: body `after`; state
+`done` where none is missing."""
+
+
+class Checked(NamedTuple):
+    """What came of checking a chain: how many lines it has, its head, and what is wrong with it."""
+
+    lines: int
+    head: Anchor | None
+    findings: list[Finding]
 
 
 class Journal:
@@ -37,20 +49,20 @@ class Journal:
         told = {**facts, "trace": trail.trace() or None}  # of the alert that led to this, where it is one
         entry = {"action": action, **{name: value for name, value in told.items() if value is not None}}
         line = seal(previous, utc_text(self._clock.now()), entry)
-        work.append(LOG, line)
+        index.note(work, work.append(LOG, line).number, line)
         trail.wrote(line)
         return line
 
     def head(self) -> Anchor | None:
         """The newest line's anchor, to be kept elsewhere."""
-        with self._store.transaction() as work:
+        with self._store.reading() as work:
             newest = work.last(LOG)
         return anchor_of(newest.body) if newest else None
 
     def lines(self, after: int = 0) -> Iterator[Line]:
-        """All lines above a number, read in batches; what is added meanwhile comes too."""
+        """All lines above a number, read in batches, a look for each; what is added meanwhile comes too."""
         while True:
-            with self._store.transaction() as work:
+            with self._store.reading() as work:
                 batch = work.read(LOG, after=after, limit=_BATCH)
             yield from (entry.body for entry in batch)
             if len(batch) < _BATCH:
@@ -59,7 +71,46 @@ class Journal:
 
     def verify(self, anchors: tuple[Anchor, ...] = ()) -> list[Finding]:
         """Check the chain in the store against itself and the anchors."""
-        return verify(self.lines(), anchors)
+        return self.check(anchors).findings
+
+    def check(self, anchors: tuple[Anchor, ...] = ()) -> Checked:
+        """As `verify`, with the number of lines and the head that were found; it writes nothing and holds nobody up."""
+        seen = _Seen(self.lines())
+        findings = verify(seen, anchors)
+        return Checked(seen.count, seen.head, findings)
+
+    def complete_index(self) -> int:
+        """Enter the lines of an older version into the index, once, in transactions of a few hundred; returns how many
+        were entered. Killed in the middle it goes on from there."""
+        entered = 0
+        while True:
+            with self._store.transaction() as work:
+                mark = work.get(*_INDEXED)
+                if mark is not None and mark.state:
+                    return entered
+                after = int(mark.body["after"]) if mark else 0
+                batch = work.read(LOG, after=after, limit=_BATCH)
+                for entry in batch:
+                    index.note(work, entry.number, entry.body)
+                whole = len(batch) < _BATCH
+                work.save(*_INDEXED, {"after": after + len(batch)}, state="done" if whole else "")
+            entered += len(batch)
+
+
+class _Seen:
+    """Lines on their way, counted, with the anchor of the last one that has one."""
+
+    def __init__(self, lines: Iterator[Line]):
+        self._lines = lines
+        self.count = 0
+        self.head: Anchor | None = None
+
+    def __iter__(self) -> Iterator[Line]:
+        for line in self._lines:
+            self.count += 1
+            if {"n", "hash"} <= line.keys():
+                self.head = anchor_of(line)
+            yield line
 
 
 class AuditFiles:

@@ -64,13 +64,32 @@ def answer(title: str, body: Html, around: Around, *, live: int = 0, status: HTT
     return Answer(status, text.encode("utf-8", "replace"), (kind, *HEADERS))
 
 
-def document(title: str, body: Html, around: Around, *, live: int = 0) -> str:
+def onward(path: str) -> Answer:
+    """A page that goes on to another by itself, as from this site and not from the one that linked here."""
+    body = el("p", el("a", "Go on", href=path, class_="button"))
+    text = document("One moment", body, Around(""), onward=path)
+    return Answer(HTTPStatus.OK, text.encode(), (("Content-Type", "text/html; charset=utf-8"), *HEADERS))
+
+
+def see(path: str) -> Answer:
+    """Go on there with GET."""
+    return Answer(HTTPStatus.SEE_OTHER, b"", (("Location", path), *HEADERS))
+
+
+def with_headers(answer: Answer, *more: tuple[str, str]) -> Answer:
+    """The answer with these headers too."""
+    return answer._replace(headers=(*answer.headers, *more))
+
+
+def document(title: str, body: Html, around: Around, *, live: int = 0, onward: str = "") -> str:
     """The page's text."""
     head = el(
         "head",
+        el("meta", http_equiv="refresh", content=f"0;url={onward}") if onward else None,
         el("meta", charset="utf-8"),
         el("meta", name="viewport", content="width=device-width,initial-scale=1"),
         el("title", f"{title} \u00b7 Propolis"),
+        el("link", rel="icon", type="image/svg+xml", href=f"{ROOT}/static/icon.svg"),
         el("link", rel="stylesheet", href=f"{ROOT}/static/console.css"),
         el("script", src=f"{ROOT}/static/console.js", defer=True),
     )
@@ -175,11 +194,11 @@ def facts(*pairs: tuple[str, Child]) -> Html:
     return el("dl", [[el("dt", name), el("dd", value)] for name, value in shown])
 
 
-def pages(place: str, onward: str, backward: bool) -> Html | None:
+def pages(place: str, onward: str, backward: bool, words: tuple[str, str] = ("Newest", "Older")) -> Html | None:
     """The way to the next page (`onward` is its address, empty at the end) and back to the first."""
     links = [
-        el("a", "Newest", href=place, class_="button") if backward else None,
-        el("a", "Older", href=onward, class_="button", rel="next") if onward else None,
+        el("a", words[0], href=place, class_="button") if backward else None,
+        el("a", words[1], href=onward, class_="button", rel="next") if onward else None,
     ]
     return el("nav", links, class_="pages", aria_label="Older and newer") if any(links) else None
 
@@ -193,6 +212,11 @@ def style() -> bytes:
     """The console's style sheet: the shared one and its own."""
     own = resources.files("playbook_service.console").joinpath("static/console.css").read_text(encoding="utf-8")
     return (CSS + own).encode()
+
+
+def icon() -> bytes:
+    """The page's icon."""
+    return resources.files("playbook_service.console").joinpath("static/icon.svg").read_bytes()
 
 
 def script() -> bytes:

@@ -13,7 +13,6 @@ import base64
 import hashlib
 import hmac
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
 
 from playbook_service.console.person import Person, Role
@@ -44,6 +43,7 @@ class Seal:
 
     def sealed(self, purpose: str, text: str) -> str:
         """The text with its signature; of no use for another purpose."""
+        text = text.encode("utf-8", "replace").decode()
         return f"{_base64(text.encode())}.{self._mac(purpose, text)}"
 
     def opened(self, purpose: str, sealed: str) -> str:
@@ -53,7 +53,7 @@ class Seal:
             text = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).decode()
         except ValueError:
             return ""
-        return text if hmac.compare_digest(mac.encode(), self._mac(purpose, text).encode()) else ""
+        return text if hmac.compare_digest(mac.encode("utf-8", "replace"), self._mac(purpose, text).encode()) else ""
 
     def _mac(self, purpose: str, text: str) -> str:
         return _base64(hmac.new(self._key, f"{purpose}\n{text}".encode(), hashlib.sha256).digest())
@@ -94,19 +94,23 @@ def end(work: Transaction, session: Session) -> None:
     work.delete(KIND, session.key)
 
 
-def cookie(name: str, header: str) -> str:
-    """A cookie's value from the Cookie header, or the empty text."""
-    try:
-        found = SimpleCookie(header).get(name)
-    except CookieError:
-        return ""
-    return found.value if found else ""
+def cookie(name: str, header: str, *, secure: bool) -> str:
+    """A cookie's value from the Cookie header, or the empty text, whatever else other programs of the host left."""
+    wanted = _named(name, secure)
+    pairs = (pair.strip().partition("=") for pair in header.replace(",", ";").split(";"))
+    return next((value for found, _, value in pairs if found == wanted), "")
 
 
 def set_cookie(name: str, value: str, seconds: int, *, secure: bool) -> tuple[str, str]:
     """The header that leaves a cookie which no script reads and no other site sends; 0 seconds take it back."""
-    words = [f"{name}={value}", "Path=/console", f"Max-Age={seconds}", "HttpOnly", "SameSite=Strict"]
+    words = [f"{_named(name, secure)}={value}", f"Path={'/' if secure else '/console'}", f"Max-Age={seconds}"]
+    words += ["HttpOnly", "SameSite=Strict"]
     return "Set-Cookie", "; ".join([*words, "Secure"] if secure else words)
+
+
+def _named(name: str, secure: bool) -> str:
+    """`__Host-`: no neighbour (another name of the domain, the same one without TLS) can leave such a cookie."""
+    return f"__Host-{name}" if secure else name
 
 
 def _hashed(number: str) -> str:

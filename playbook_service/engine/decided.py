@@ -1,12 +1,15 @@
 """The register of decisions: newest first, and found by what people search for, at a cost that does not grow with it.
 
-Record `decided`, key `<moment, counted down>:<decision>`: state = the decision's, ref = the playbook; so the order of
-keys is that of time, newest first, and a page is a look at so many keys. Record `decided-term`, the same key, ref = one
-word (a target, a responder, a case's number, an alert, a rule, an agent): what is searched for as it is written.
+Record `decided`, key `<moment, counted down>:<decision>`: state = the decision's, ref = the leading playbook; so the
+order of keys is that of time, newest first, and a page is a look at so many keys. Record `decided-term`, key `<key of
+the first>:<number>`, ref = one word (a target, a responder, a case's number, an alert, a rule, an agent): what is
+searched for as it is written; state = the decision's, body `playbook` = the leading one, so that what does not fit is
+passed over without reading decisions.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 
 from playbook_service.store.contract import Filter, Record, Store, Transaction
@@ -17,6 +20,8 @@ DECISION, _ALERT, _CASE = "decision", "alert", "case"
 _LAST = 10**13  # milliseconds; the year 2286
 _MOST = 200  # characters of a term
 _PAGE = 500
+_LOOKS = 5
+"""How often more of the register is read for one page: past some two thousand entries it ends early, and says where."""
 _WHOLE = ("control", "decided")
 """The record that says that no older decision is missing."""
 
@@ -24,9 +29,10 @@ _WHOLE = ("control", "decided")
 def note(work: Transaction, record: Record) -> None:
     """Enter a decision that was just recorded, in the same transaction."""
     key = f"{_LAST - int(float(record.body['at']) * 1000):013d}:{record.key}"
-    work.save(KIND, key, {}, state=record.state, ref=playbook_of(record))
+    playbook = playbook_of(record)
+    work.save(KIND, key, {}, state=record.state, ref=playbook)
     for number, term in enumerate(terms(work, record)):
-        work.save(TERM, f"{key}:{number}", {}, ref=term)
+        work.save(TERM, f"{key}:{number}", {"playbook": playbook}, state=record.state, ref=term)
 
 
 def terms(work: Transaction, record: Record) -> tuple[str, ...]:
@@ -65,9 +71,12 @@ def responder_of(record: Record) -> str:
 
 
 def _network(text: str) -> str:
-    """The /24 of an IPv4 address: a neighbourhood that people ask about."""
-    parts = text.split(".")
-    return ".".join((*parts[:3], "0/24")) if len(parts) == 4 and all(part.isdigit() for part in parts) else ""
+    """The /24 of an IPv4 address, the /64 of an IPv6 one: a neighbourhood that people ask about."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return ""
+    return str(ipaddress.ip_network(f"{address}/{24 if address.version == 4 else 64}", strict=False))
 
 
 def folded(term: str) -> str:
@@ -80,36 +89,41 @@ def newest(
 ) -> tuple[list[Record], str]:
     """The newest decisions of that kind, and where the next page begins (empty: there is none).
 
-    `term` is found as it is written; with it, or with both others, what does not fit is passed over, at most twenty
-    times the page.
+    `playbook` is the leading one; `term` is found as it is written. Where several are given, what does not fit is
+    passed over, two thousand entries at most: then the page is not full, and the next one goes on from there.
     """
-    if term:
-        index, wanted = TERM, Filter(ref=folded(term), after_key=after or None, limit=limit + 1)
-    else:
-        index = KIND
-        wanted = Filter(state=state or None, ref=playbook or None, after_key=after or None, limit=limit + 1)
+    index = TERM if term else KIND
+    wanted = _by_one(state, playbook, term)._replace(after_key=after or None, limit=limit + 1)
     found: list[Record] = []
-    for _ in range(20):
+    for _ in range(_LOOKS):
         page = work.find(index, wanted)
-        for entry in page[:limit]:
-            record = work.get(DECISION, _decision(entry.key))
-            if record is not None and _fits(record, state, playbook):
-                found.append(record)
+        for entry in page:
+            if _fits(entry, state, playbook):
+                if len(found) == limit:
+                    return found, after
+                record = work.get(DECISION, _decision(entry.key))
+                found += [record] if record is not None else []
             after = entry.key
-            if len(found) == limit:
-                return found, after if entry is not page[-1] else ""
-        if len(page) <= limit:
+        if len(page) < wanted.limit:
             return found, ""
-        wanted = wanted._replace(after_key=after)
+        wanted = wanted._replace(after_key=after, limit=_PAGE)
     return found, after
+
+
+def _by_one(state: str, playbook: str, term: str) -> Filter:
+    """What the store itself looks for: one thing, for which it has an order. Two would be a search by reading all."""
+    if term:
+        return Filter(ref=folded(term))
+    return Filter(ref=playbook) if playbook else Filter(state=state or None)
 
 
 def _decision(key: str) -> str:
     return key.split(":")[1]
 
 
-def _fits(record: Record, state: str, playbook: str) -> bool:
-    return (not state or record.state == state) and (not playbook or playbook_of(record) == playbook)
+def _fits(entry: Record, state: str, playbook: str) -> bool:
+    leading = str(entry.body["playbook"]) if entry.kind == TERM else entry.ref
+    return (not state or entry.state == state) and (not playbook or leading == playbook)
 
 
 def complete(store: Store) -> int:

@@ -18,7 +18,7 @@ from playbook_service.engine.tools import Tools
 from playbook_service.feedback.matter import VERDICT, said_of
 from playbook_service.feedback.register import paged
 from playbook_service.feedback.suppression import Key
-from playbook_service.store.contract import Transaction
+from playbook_service.store.contract import Filter, Record, Store, Transaction
 from propolis.verdict.canonical import canonical
 from propolis.verdict.report import POSITIVE
 from propolis.verdict.sources import Sources, fold, shipped
@@ -29,6 +29,7 @@ JOINT_HITS = 25
 """Observables that both call malicious or suspicious; with fewer a correlation is chance."""
 WEEK = 7 * 86_400.0
 _MOST_OBSERVABLES = 50_000
+_PAGE = 1000
 
 Words = Mapping[str, str]
 """Source -> what it said of one observable."""
@@ -89,11 +90,29 @@ def spoken(work: Transaction) -> list[Words]:
     """What the sources said of each observable in the newest verdict on it, as far as verdicts are kept."""
     newest: dict[Key, tuple[float, Words]] = {}
     for record in paged(work, VERDICT):
-        told, at = record.body["observable"], float(record.body["at"])
-        key = (told["dataType"], canonical(told["dataType"], told["data"]))
-        if (key in newest or len(newest) < _MOST_OBSERVABLES) and at >= newest.get(key, (0.0, {}))[0]:
-            newest[key] = (at, said_of(record.body["full"]).words)
+        _enter(newest, record)
     return [words for _, words in newest.values()]
+
+
+def _enter(newest: dict[Key, tuple[float, Words]], record: Record) -> None:
+    told, at = record.body["observable"], float(record.body["at"])
+    key = (told["dataType"], canonical(told["dataType"], told["data"]))
+    if (key in newest or len(newest) < _MOST_OBSERVABLES) and at >= newest.get(key, (0.0, {}))[0]:
+        newest[key] = (at, said_of(record.body["full"]).words)
+
+
+def looked_at(store: Store) -> list[Words]:
+    """As `spoken`, read in short looks that hold nobody up."""
+    newest: dict[Key, tuple[float, Words]] = {}
+    after: str | None = None
+    while True:
+        with store.reading() as work:
+            page = work.find(VERDICT, Filter(after_key=after, limit=_PAGE))
+        for record in page:
+            _enter(newest, record)
+        if len(page) < _PAGE:
+            return [words for _, words in newest.values()]
+        after = page[-1].key
 
 
 class Watch:
@@ -105,8 +124,8 @@ class Watch:
 
     def look(self) -> None:
         """Look, and note what was not suggested the last time. Raises Conflict where another node looks too."""
+        observables = looked_at(self._tools.store)
         with self._tools.store.transaction() as work:
-            observables = spoken(work)
             earlier = work.get(KIND, LATEST)
         known = set(earlier.body["suggestions"]) if earlier else set()
         suggestions = [pair for pair in pairs(observables, self._sources) if pair.suggestion]

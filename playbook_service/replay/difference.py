@@ -43,7 +43,11 @@ def _key(entry: Judged) -> tuple[str, str]:
 
 
 def _settings(entry: Judged) -> str:
-    return ", ".join(f"{key} {value}" for key, value in entry.decision.settings if value not in ("", None, ()))
+    return ", ".join(f"{key} {_plain(value)}" for key, value in entry.decision.settings if value not in ("", None, ()))
+
+
+def _plain(value: object) -> str:
+    return " ".join(str(one) for one in value) if isinstance(value, tuple) else str(value)
 
 
 def _said(entry: Judged | None) -> tuple[str, str]:

@@ -6,14 +6,14 @@ Nothing here reads a clock, a file or the network. `Rules.decide` is what the se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from playbook_service.judgement.fields import observable_fields
 from playbook_service.judgement.guard import Guard, Judged, rank
 from playbook_service.judgement.own import Own
-from playbook_service.playbook import Playbooks, decide
+from playbook_service.playbook import Enrichment, Playbooks, decide
 from playbook_service.replay.casebook import Case, CaseBook, enter_decisions
 from playbook_service.replay.difference import Change, changes
 from playbook_service.replay.enrichment import Seen, Selection, Verdicts
@@ -54,10 +54,33 @@ class Outcome:
     changes: list[Change] = field(default_factory=list)
 
 
-class Rules:
+class Spoken(Protocol):
+    """A verdict on an observable, as playbook conditions see it."""
+
+    @property
+    def observable(self) -> Observable:
+        """What it is about."""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What conditions find under `verdict`."""
+
+
+S = TypeVar("S", bound=Spoken)
+S_co = TypeVar("S_co", bound=Spoken, covariant=True)
+
+
+class Oracle(Protocol[S_co]):
+    """Where verdicts come from: made of recorded reports (`Verdicts`), or as they were recorded themselves."""
+
+    def on(self, observable: Observable, asked: Enrichment, moment: float) -> S_co | None:
+        """The verdict from what these analyzers said after that moment; None where none is known."""
+
+
+class Rules(Generic[S]):
     """A set of playbooks, ready to be asked."""
 
-    def __init__(self, playbooks: Playbooks, verdicts: Verdicts, guard: Guard, ceiling: str):
+    def __init__(self, playbooks: Playbooks, verdicts: Oracle[S], guard: Guard, ceiling: str):
         self.playbooks = playbooks
         self._selection = Selection(playbooks)
         self._verdicts = verdicts
@@ -66,7 +89,7 @@ class Rules:
         self._on_alert = Recall(playbooks, "alert")
         self._on_verdict = Recall(playbooks, "verdict")
 
-    def decide(self, alert: Alert, observables: Iterable[Observable], moment: float) -> tuple[list[Seen], list[Judged]]:
+    def decide(self, alert: Alert, observables: Iterable[Observable], moment: float) -> tuple[list[S], list[Judged]]:
         """The verdicts on the observables that some playbook has asked about, and every decision on the alert."""
         fields, address = alert.fields, alert.agent_ip
         context = {"alert": fields}
@@ -83,12 +106,12 @@ class Rules:
         """The decisions on a case that was opened or has changed."""
         return self._judge("case", {"case": case.fields(), "alert": alert.fields}, alert)
 
-    def _look(self, observable: Observable, context: Mapping[str, Any], moment: float) -> Seen | None:
-        """The verdict on an observable; None where no playbook asks about it."""
+    def _look(self, observable: Observable, context: Mapping[str, Any], moment: float) -> S | None:
+        """The verdict on an observable; None where no playbook asks about it, or none is known."""
         asked = self._selection.of(observable, context)
         return self._verdicts.on(observable, asked, moment) if asked.analyzers else None
 
-    def _on(self, seen: Seen, alert_key: Key | None, address: str, alert: Alert) -> list[Judged]:
+    def _on(self, seen: S, alert_key: Key | None, address: str, alert: Alert) -> list[Judged]:
         entry = seen.observable
         more = (address, entry.data_type, entry.data, entry.role, entry.tags, *seen.fields.values())
         context = {"alert": alert.fields, "observable": observable_fields(entry), "verdict": seen.fields}
@@ -113,6 +136,43 @@ def _once(judged: list[Judged]) -> list[Judged]:
     return [entry for entry in judged if not entry.decision.responder or id(entry) in kept]
 
 
+@dataclass(frozen=True)
+class Step(Generic[S]):
+    """What a set of playbooks makes of one alert; `case` is where it is put, None where it needs none."""
+
+    seen: list[S]
+    judged: list[Judged]
+    case: Case | None
+    opened: bool
+
+
+class Course(Generic[S]):
+    """A set of playbooks over alert after alert, with the cases that it makes of them."""
+
+    def __init__(self, rules: Rules[S]):
+        self._rules = rules
+        self.cases = CaseBook()
+
+    def take(self, alert: Alert, observables: Sequence[Observable], moment: float) -> Step[S]:
+        """Every decision on the alert, and on its case where that was opened or has changed."""
+        seen, judged = self._rules.decide(alert, observables, moment)
+        placed = self.cases.place(alert, observables, judged, moment)
+        if placed is None:
+            return Step(seen, judged, None, False)
+        case, opened = placed
+        return Step(seen, judged + self._on_case(case, opened, judged, alert), case, opened)
+
+    def _on_case(self, case: Case, opened: bool, judged: list[Judged], alert: Alert) -> list[Judged]:
+        """Enter the decisions; where that changes the case's standing, ask the playbooks on cases once more."""
+        before = () if opened else _standing(case)
+        enter_decisions(case, judged)
+        if _standing(case) == before:
+            return []
+        more = self._rules.on_case(case, alert)
+        enter_decisions(case, more)
+        return more
+
+
 class Pipeline:
     """Takes alerts one by one, in order of time, and says what becomes of each."""
 
@@ -121,9 +181,9 @@ class Pipeline:
         verdicts = Verdicts(setup.evidence, setup.options)
         self._history = setup.history
         self._own = Own(setup.policy)
-        self._rules = Rules(setup.playbooks, verdicts, guard, setup.ceiling)
-        self._others = Rules(setup.against, verdicts, guard, setup.ceiling) if setup.against else None
-        self.cases = CaseBook()
+        self._course = Course(Rules(setup.playbooks, verdicts, guard, setup.ceiling))
+        self._other = Course(Rules(setup.against, verdicts, guard, setup.ceiling)) if setup.against else None
+        self.cases = self._course.cases
         self._latest = 0.0
 
     def process(self, alert: Alert) -> Outcome:
@@ -138,24 +198,11 @@ class Pipeline:
         return outcome
 
     def _decide(self, outcome: Outcome) -> None:
-        alert, moment = outcome.alert, outcome.moment
-        outcome.seen, outcome.judged = self._rules.decide(alert, outcome.observables, moment)
-        if self._others is not None:
-            before = self._others.decide(alert, outcome.observables, moment)[1]
-            outcome.changes = changes(before, outcome.judged)
-        placed = self.cases.place(alert, outcome.observables, outcome.judged, moment)
-        if placed is not None:
-            outcome.case, outcome.opened = placed
-            self._keep_case(outcome, outcome.case)
-
-    def _keep_case(self, outcome: Outcome, case: Case) -> None:
-        """Enter the decisions; where that changes the case's standing, ask the playbooks on cases once more."""
-        before = () if outcome.opened else _standing(case)
-        enter_decisions(case, outcome.judged)
-        if _standing(case) != before:
-            more = self._rules.on_case(case, outcome.alert)
-            enter_decisions(case, more)
-            outcome.judged += more
+        alert, observables, moment = outcome.alert, outcome.observables, outcome.moment
+        step = self._course.take(alert, observables, moment)
+        outcome.seen, outcome.judged, outcome.case, outcome.opened = step.seen, step.judged, step.case, step.opened
+        if self._other is not None:
+            outcome.changes = changes(self._other.take(alert, observables, moment).judged, step.judged)
 
 
 def _standing(case: Case) -> tuple[object, ...]:

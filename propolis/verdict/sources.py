@@ -88,6 +88,12 @@ class Sources:
             self._found[name] = self._look_up(fold(name))
         return self._found[name]
 
+    def rated(self) -> list[tuple[str, Source]]:
+        """Every entry, by the name or pattern it is written under."""
+        names = {name for layer in self._layers for name in (*layer.exact, *(glob for glob, _ in layer.patterns))}
+        found = ((name, self._look_up(name)) for name in sorted(names))
+        return [(name, source) for name, source in found if source is not None]
+
     def _look_up(self, folded: str) -> Source | None:
         matches = [match for match in (layer.find(folded) for layer in self._layers) if match is not None]
         if not matches:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
-from playbook_service.console.frame import ROOT, facts, moment, table
+from playbook_service.console import contained, trouble
+from playbook_service.console.contained import case_name, grant_of, path_of
+from playbook_service.console.frame import ROOT, chip, facts, moment, table, target
 from playbook_service.console.person import Role
+from playbook_service.console.trouble import Trouble
 from playbook_service.console.visit import Page, Place, Told, Visit
-from playbook_service.engine import approval, lease, switch
+from playbook_service.engine import analysis, approval, decided, lease, switch
 from playbook_service.engine.step import STEPS
 from playbook_service.playbook import MODES
-from playbook_service.store.contract import Filter, Transaction
+from playbook_service.replay.words import acting
+from playbook_service.store.contract import Filter, Record, Transaction
 from playbook_service.web.html import Child, Html, code, el, join, said
 from propolis.clock import utc_text
+from propolis.duration import duration_text
 from propolis.errors import InputError
 
 _SAYS = {
@@ -20,22 +26,36 @@ _SAYS = {
     "approve": "Nothing is contained without an analyst\u2019s answer.",
     "enforce": "Playbooks act alone where they say so.",
 }
-_SET_ASIDE = 20
+_SET_ASIDE, _FAILING, _REASONS, _LATELY, _LAST, _NEXT = 20, 20, 8, 10, 10, 5
+_STYLE = {"choose": "ask", "held": "stopped", "covered": "safe"}
+"""State of a decision -> style, where they differ."""
 
 
 def show(visit: Visit, work: Transaction) -> Page:
     """The page; it looks again every five seconds."""
-    return Page("Now", join((_tiles(work), _broken(visit, work), _mode(visit, work))), live=5)
+    now = visit.desk.clock.now()
+    parts = (
+        _tiles(work, now), _mode(visit, work), _broken(visit, work), _waiting(work), _decisions(work), _ends(work, now),
+        _lately(work),
+    )  # fmt: skip
+    return Page("Now", join(parts), live=5)
 
 
-def _tiles(work: Transaction) -> Html:
+# numbers ------------------------------------------------------------------------------------------------------------
+
+
+def _tiles(work: Transaction, now: float) -> Html:
     inbox, steps = work.backlog("inbox"), work.backlog(STEPS)
     in_force = sum(work.count(lease.KIND, Filter(state=state)) for state in lease.IN_FORCE)
+    out = sum(work.count(analysis.KIND, Filter(state=state)) for state in (analysis.ASKING, analysis.RUNNING))
     asked = len(approval.waiting(work))
     dead = inbox.dead + steps.dead
+    taken, late = inbox.waiting + inbox.claimed, trouble.overdue(work, now)
     tiles: tuple[tuple[str, int, str, str], ...] = (
-        ("plain", inbox.waiting + inbox.claimed, "events to be taken up", ""),
+        ("plain", taken, f"events to be taken up{_since(inbox.oldest_put_at, now)}", ""),
+        ("plain", steps.waiting, f"steps wait{_late(late)}", "#waiting"),
         ("plain", steps.claimed, "steps in hand", ""),
+        ("plain", out, "analyzers at work", ""),
         ("ask" if asked else "plain", asked, "questions to analysts", f"{ROOT}/approvals"),
         ("act" if in_force else "plain", in_force, "contained at this moment", f"{ROOT}/leases"),
         ("act" if dead else "safe", dead, "steps set aside", "#broken" if dead else ""),
@@ -43,37 +63,130 @@ def _tiles(work: Transaction) -> Html:
     return el("ul", [_tile(*tile) for tile in tiles], class_="tiles", data_part="tiles")
 
 
+def _since(oldest: float | None, now: float) -> str:
+    return "" if oldest is None else f", the oldest for {duration_text(now - oldest)}"
+
+
+def _late(seconds: float) -> str:
+    """One that is due is taken within a second where somebody is free."""
+    return f", one is {duration_text(seconds)} late" if seconds >= 2 else " for their time"
+
+
 def _tile(kind: str, number: int, text: str, to: str) -> Html:
     words = join((el("b", f"{number:,}"), el("span", text)))
     return el("li", el("a", words, href=to) if to else words, class_=kind)
 
 
+# what needs a person ------------------------------------------------------------------------------------------------
+
+
 def _broken(visit: Visit, work: Transaction) -> Html:
-    found = [item for queue in ("inbox", STEPS) for item in work.buried(queue, _SET_ASIDE)]
+    found = [_trouble(one) for one in trouble.troubles(visit.desk, work)]
+    aside = trouble.set_aside(work, _SET_ASIDE)
     rows: list[list[Child]] = [
         [moment(item.put_at), code(item.key, 80), said(item.error), _again(visit, item.queue, item.key)]
-        for item in found
+        for item in aside
     ]
-    heads = ("!Since", "!Step", "~Why", "")
-    listed = table("Steps that were set aside for a person", heads, rows, "Nothing is broken.")
-    return el("section", el("h2", "What is broken"), listed, id="broken", data_part="broken")
+    heads = ("!Since", "!Step", "~Why", "What to do")
+    listed = table("Steps that were set aside for a person", heads, rows, "") if rows else None
+    nothing = None if found or rows else el("p", "Nothing is broken.", class_="note empty")
+    return el("section", el("h2", "What is broken"), found, listed, nothing, id="broken", data_part="broken")
 
 
-def _again(visit: Visit, queue: str, key: str) -> Html | None:
+def _trouble(one: Trouble) -> Html:
+    told: list[Child] = [el("p", el("b", said(one.what, 1500))), el("p", one.do)]
+    if one.path:
+        told.append(
+            el("p", el("a", "Look at it", el("span", ": ", said(one.what, 80), class_="unseen"), href=one.path))
+        )
+    return el("div", told, class_="card trouble")
+
+
+def _again(visit: Visit, queue: str, key: str) -> Html:
     if not visit.person.may(Role.OPERATOR):
-        return None
+        return el("span", "an operator can have it tried again")
     hidden = [el("input", type="hidden", name=name, value=value) for name, value in (("queue", queue), ("key", key))]
-    return visit.form(f"{ROOT}/again", hidden, button="Try again")
+    return visit.form(
+        f"{ROOT}/again", hidden, button=join(("Try again", el("span", " ", said(key, 80), class_="unseen")))
+    )
 
 
 def again(visit: Visit, form: Mapping[str, str]) -> Told:
     """Have a step that was set aside tried again. Raises InputError where it is not there any more."""
     queue, key = form.get("queue", ""), form.get("key", "")
     with visit.desk.store.transaction() as work:
-        if queue not in ("inbox", STEPS) or not work.revive(queue, key):
+        if queue not in trouble.QUEUES or not work.revive(queue, key):
             raise InputError("This step is not set aside any more.")
         visit.desk.journal.write(work, "step tried again", step=key, operator=visit.person.login)
     return Told(ROOT, f"{key} is tried again.")
+
+
+def _waiting(work: Transaction) -> Html:
+    found = trouble.waiting(work)
+    rows: list[list[Child]] = [
+        [code(item.key, 80), f"{item.failures:,}", moment(item.due), said(item.error)]
+        for item in found.failing[:_FAILING]
+    ]
+    heads = ("!Step", "#Failures in a row", "!Next try", "~Why")
+    failing = table("Steps that failed and are tried again, newest first", heads, rows, "No step fails.")
+    reasons: list[list[Child]] = [[f"{number:,}", said(why, 160)] for why, number in found.reasons[:_REASONS]]
+    caption = f"Of the {found.looked_through:,} steps and events that are due first, the others"
+    others = table(caption, ("#How many", "~What they wait for"), reasons, "") if reasons else None
+    return el("section", el("h2", "What waits, and why"), failing, others, id="waiting", data_part="waiting")
+
+
+def _lately(work: Transaction) -> Html:
+    rows: list[list[Child]] = [
+        [_when(line), said(line.get("action"), 60), _about(line), said(line.get("why") or line.get("rule"))]
+        for line in trouble.lately(work, _LATELY)
+    ]
+    heads = ("!When", "What", "About", "~Why")
+    listed = table("From the end of the audit chain, newest first", heads, rows, "Nothing went wrong lately.")
+    return el("section", el("h2", "What went wrong or was escalated lately"), listed, data_part="lately")
+
+
+def _when(line: Mapping[str, object]) -> Html:
+    text = str(line.get("at") or "")[:19].replace("T", " ")
+    return el("span", said(text))
+
+
+def _about(line: Mapping[str, object]) -> Html:
+    about = line.get("target") or line.get("step") or line.get("lease") or line.get("case")
+    key = line.get("lease")
+    return el("a", code(about, 80), href=path_of("leases", key)) if isinstance(key, str) and key else code(about, 80)
+
+
+# what was and what will be ------------------------------------------------------------------------------------------
+
+
+def _decisions(work: Transaction) -> Html:
+    found, _ = decided.newest(work, limit=_LAST)
+    heads = ("!When", "!Decision", "!What", "Playbook", "!Case")
+    listed = table("The newest decisions", heads, [_decision(work, one) for one in found], "Nothing was decided yet.")
+    return el("section", el("h2", "Last decisions"), listed, data_part="decisions")
+
+
+def _decision(work: Transaction, record: Record) -> list[Child]:
+    decision = record.body["decision"]
+    responder = decided.responder_of(record)
+    what = (decision["target"] or {}).get("data") or "several targets"
+    link = el("a", acting(responder), " ", target(str(what)), href=path_of("decisions", record.key))
+    return [
+        moment(float(record.body["at"])), chip(_STYLE.get(record.state, record.state), record.state), link,
+        said(decided.playbook_of(record), 80), case_name(work, record.ref),
+    ]  # fmt: skip
+
+
+def _ends(work: Transaction, now: float) -> Html:
+    wanted = Filter(state=lease.ACTIVE, due_before=math.inf, after_due=(now, ""), limit=_NEXT)
+    rows: list[list[Child]] = [
+        [contained.linked(record), contained.ending(record, now), case_name(work, record.ref),
+         said(grant_of(record).by, 80)]
+        for record in work.find(lease.KIND, wanted) if not record.body.get("permanent")
+    ]  # fmt: skip
+    heads = ("!What", "!Until", "!Case", "By")
+    listed = table("The containments that end next", heads, rows, "Nothing is contained that has an end.")
+    return el("section", el("h2", "Next to end"), listed, data_part="ends")
 
 
 # the mode -----------------------------------------------------------------------------------------------------------

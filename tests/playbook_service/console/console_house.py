@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from html.parser import HTMLParser
 from typing import Any
 
@@ -40,9 +41,17 @@ class House:
         self.settings = load({"PROPOLIS_MODE": mode})
 
     def __enter__(self) -> House:
+        with ExitStack() as stack:
+            self._open(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def _open(self, stack: ExitStack) -> None:
         self.lab.start()
+        stack.callback(self.lab.stop)
         world = self.world
         hive = connect(self.lab.thehive_url, self.lab.keys.service, organisation="", ca_file=None, clock=SystemClock())
+        stack.callback(hive.close)
         self.switch = Switch()
         self.tools = world.tools._replace(hive=hive, account=hive.me().login, switch=self.switch)
         self.errands = Errands(world.store, world.clock)
@@ -53,16 +62,14 @@ class House:
         self.console = Console(self.desk, secure=False)
         self.console.begin()
         self.server = Server(("127.0.0.1", 0), Application(self.console.routes()), SystemClock())
-        self._thread = threading.Thread(target=self.server.run, daemon=True)
-        self._thread.start()
-        return self
+        thread = threading.Thread(target=self.server.run, daemon=True)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(self.server.stop)
+        stack.callback(self.errands.join)
 
     def __exit__(self, *_: object) -> None:
-        self.errands.join()
-        self.server.stop()
-        self._thread.join()
-        self.tools.hive.close()
-        self.lab.stop()
+        self._stack.close()
 
     @property
     def url(self) -> str:

@@ -180,6 +180,11 @@ class Filled(Shop):
         for number in range(140, 144):
             self.false_positive(number, CDN)
 
+    def false_positive(self, number: int, data: str = CDN, resolution: str = "FalsePositive", **more: Any) -> None:
+        """A whole case, closed so, a minute ago."""
+        super().false_positive(number, data, resolution, **more)
+        self.clock.advance(60.0)
+
     # many -----------------------------------------------------------------------------------------------------------
 
     def many(self, decisions: int, leases: int = 0) -> None:

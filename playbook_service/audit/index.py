@@ -1,0 +1,31 @@
+"""Which audit lines name a decision, a lease or a case: found without reading the chain.
+
+Record `audit-of`, key `<what is named>:<the line's number, counted down>`, ref = what is named: so the newest come
+first. It is written with the line, and never forgotten, as the chain is not. It proves nothing: what it leads to is
+read from the chain, and verified there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from playbook_service.store.contract import Filter, Transaction
+
+KIND = "audit-of"
+NAMES = ("decision", "lease", "case")
+"""The facts of a line by which it is found. A lease, the question about it and its decision have one id."""
+_LAST = 10**12
+
+
+def note(work: Transaction, number: int, line: Mapping[str, Any]) -> None:
+    """Enter a line that was just written, in the same transaction."""
+    for value in dict.fromkeys(str(line[name]) for name in NAMES if line.get(name)):
+        work.save(KIND, f"{value}:{_LAST - number:012d}", {}, ref=value)
+
+
+def numbers(work: Transaction, of: str, *, below: int = 0, limit: int = 50) -> list[int]:
+    """The numbers of the lines that name it, newest first; only those `below` a number, where one is given."""
+    after = f"{of}:{_LAST - below:012d}" if below else None
+    found = work.find(KIND, Filter(ref=of, after_key=after, limit=limit))
+    return [_LAST - int(record.key.rpartition(":")[2]) for record in found]
