@@ -52,6 +52,8 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python bench/bench_engine.py
 	$(BIN)/python bench/bench_feed.py
 	$(BIN)/python bench/bench_cluster.py
+	$(BIN)/python bench/bench_metrics.py
+	$(BIN)/python bench/bench_report.py
 
 bench-full: $(VENV)/dev.stamp
 	$(BIN)/python bench/bench_cluster.py --full

@@ -224,6 +224,7 @@ class Service:
             self._watcher = Watcher(cortex.wait_report, self.store, self._wake)
         parts = build(settings, tools, self.outbox, self._watcher.watch if self._watcher else None)
         decided.complete(self.store)
+        self.journal.complete_index()
         self.versions.note(self.playbooks())
         if self.console is not None:
             self.console.begin()

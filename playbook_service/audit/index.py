@@ -15,7 +15,15 @@ from playbook_service.store.contract import Filter, Transaction
 KIND = "audit-of"
 NAMES = ("decision", "lease", "case")
 """The facts of a line by which it is found. A lease, the question about it and its decision have one id."""
+MARK = ("control", KIND)
+"""The record that says up to which line an older version's lines were entered: body `after`; state `done`: all."""
 _LAST = 10**12
+
+
+def is_whole(work: Transaction) -> bool:
+    """Can every line be found by what it names? Lines of an older version are entered when the service starts."""
+    mark = work.get(*MARK)
+    return mark is not None and bool(mark.state)
 
 
 def note(work: Transaction, number: int, line: Mapping[str, Any]) -> None:

@@ -22,9 +22,6 @@ from propolis.errors import InputError
 
 LOG = "audit"
 _BATCH = 500
-_INDEXED = ("control", index.KIND)
-"""The record that says up to which line an older version's lines were entered into the index: body `after`; state
-`done` where none is missing."""
 
 
 class Checked(NamedTuple):
@@ -85,7 +82,7 @@ class Journal:
         entered = 0
         while True:
             with self._store.transaction() as work:
-                mark = work.get(*_INDEXED)
+                mark = work.get(*index.MARK)
                 if mark is not None and mark.state:
                     return entered
                 after = int(mark.body["after"]) if mark else 0
@@ -93,7 +90,7 @@ class Journal:
                 for entry in batch:
                     index.note(work, entry.number, entry.body)
                 whole = len(batch) < _BATCH
-                work.save(*_INDEXED, {"after": after + len(batch)}, state="done" if whole else "")
+                work.save(*index.MARK, {"after": after + len(batch)}, state="done" if whole else "")
             entered += len(batch)
 
 

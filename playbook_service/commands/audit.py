@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from playbook_service.audit.chain import Anchor, Finding, verify
+from playbook_service.audit.chain import Anchor, Finding, disagreeing, verify
 from playbook_service.audit.journal import AuditFiles, read_lines
 from playbook_service.cli import DONE, FINDINGS
 from playbook_service.commands.opened import add_config, opened, print_json
@@ -52,20 +52,13 @@ def _verify(arguments: argparse.Namespace) -> int:
         findings = verify(counter, anchors)
     else:
         with opened(arguments.config) as found:
-            with found.store.transaction() as work:
+            with found.store.reading() as work:
                 anchors += noted(work)
             counter = _Counter(found.journal.lines())
             findings = verify(counter, anchors)
-    findings += _disagreeing(anchors)
+    findings += disagreeing(anchors)
     _report(arguments, counter, findings, len(set(anchors)))
     return FINDINGS if findings else DONE
-
-
-def _disagreeing(anchors: Iterable[Anchor]) -> list[Finding]:
-    """Two anchors of one line cannot both be right, whichever the chain agrees with."""
-    known: dict[int, str] = {}
-    wrong = {one.number for one in anchors if known.setdefault(one.number, one.hash) != one.hash}
-    return [Finding(number, "has two anchors that differ: one of them was not kept safe") for number in sorted(wrong)]
 
 
 class _Counter:

@@ -85,7 +85,7 @@ class Errands:
         try:
             result = act()
         except PropolisError as error:
-            self._end(record, FAILED, record.body["result"], str(error))
+            self._end(record, FAILED, record.body["result"], str(error).rstrip("."))
         except Exception as error:
             _LOG.exception("%s failed", record.key)
             self._end(record, FAILED, record.body["result"], f"{type(error).__name__}; the service's log says why")
@@ -99,3 +99,8 @@ class Errands:
                 work.save(KIND, record.key, body, version=record.version, state=state)
         except (Conflict, StoreError) as lost:
             _LOG.error("what %s found is lost: %s", record.key, lost)
+        except (TypeError, ValueError):
+            if state != DONE:
+                raise
+            _LOG.exception("what %s found is nothing that JSON can say", record.key)
+            self._end(record, FAILED, record.body["result"], "what it found cannot be kept; the service's log says why")

@@ -175,7 +175,7 @@ def _refuse(work: Transaction, tools: Tools, record: Record, result: str, why: s
     )  # fmt: skip
 
 
-def end(work: Transaction, tools: Tools, lease: str, by: str) -> bool:
+def end(work: Transaction, tools: Tools, lease: str, by: str, why: str = "") -> bool:
     """Have a lease ended now (early, or because its case was a false positive); False where it is not in force."""
     record = work.get(KIND, lease)
     if record is None or record.state not in (ACTIVE, DOUBTFUL):
@@ -183,7 +183,7 @@ def end(work: Transaction, tools: Tools, lease: str, by: str) -> bool:
     body = {**record.body, "ended_by": by, "until": tools.clock.now()}
     work.save(KIND, lease, body, version=record.version, state=record.state, ref=record.ref, due=tools.clock.now())
     work.revive("step", f"release:{lease}")
-    tools.journal.write(work, "release wished", lease=lease, operator=by)
+    tools.journal.write(work, "release wished", lease=lease, case=record.ref or None, operator=by, why=why or None)
     return True
 
 

@@ -54,6 +54,9 @@ RIGHTS: Mapping[str, Right] = {
     "case.update": Right(
         "change a case", "PATCH /api/v1/case/{id}", "manageCase/update", "PATCH /api/case/{id}", "manageCase"
     ),
+    "case.attach": Right(
+        "attach a file to a case", "POST /api/v1/case/{id}/attachments", "manageCase/update", "", ""
+    ),
     "case.comment": Right("comment on a case", "POST /api/v1/case/{id}/comment", "manageComment", "", ""),
     "case.procedure": Right(
         "note a technique on a case", "POST /api/v1/case/{id}/procedure", "manageProcedure",

@@ -52,7 +52,7 @@ def attach(hive: Hive, link: Link, case_id: str, name: str, content: bytes) -> s
     if hive.major >= 5:
         content_type, body = _form(name, content)
         path = f"/api/v1/case/{segment(case_id)}/attachments"
-        link.call("case.update", "POST", path, data=body, headers={"Content-Type": content_type}, retry=False)
+        link.call("case.attach", "POST", path, data=body, headers={"Content-Type": content_type}, retry=False)
         return f"attached to the case as {name}"
     body, content_type = encode({"message": f"Incident report: {name}"}, [Part("attachment", name, content)])
     path = f"/api/case/task/{segment(_task(hive, case_id).id)}/log"

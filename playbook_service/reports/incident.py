@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from playbook_service.audit import index
 from playbook_service.engine import approval, arrival, lease, placement, ruling
 from playbook_service.engine.draft import title_of
 from playbook_service.feedback import closure
@@ -133,7 +134,7 @@ def _number(known: _Dossier) -> int:
 def _moments(work: Transaction, case_id: str, known: _Dossier) -> tuple[list[Moment], str]:
     """The case's audit lines, and what is to be said where not all were looked for."""
     leases = {one.key for one in (*known.leases, *known.approvals)}
-    if lines.are_indexed(work):
+    if index.is_whole(work):
         entries, gap = iter(lines.naming(work, (case_id, *sorted(leases)), MOST_MOMENTS)), ""
     else:
         entries, gap = _searched(work, known)

@@ -45,12 +45,6 @@ def pages(work: Transaction, first: int, last: int) -> Iterator[list[Entry]]:
         after = found[-1].number
 
 
-def are_indexed(work: Transaction) -> bool:
-    """Can every line be found by what it names? Lines of an older version are entered when the service starts."""
-    mark = work.get("control", index.KIND)
-    return mark is not None and bool(mark.state)
-
-
 def naming(work: Transaction, names: Iterable[str], most: int) -> list[Entry]:
     """The lines that name any of these, in their order; of each name at most the newest so many."""
     numbers = {number for name in names for number in index.numbers(work, name, limit=most)}

@@ -91,10 +91,13 @@ footer{padding-bottom:48px;color:var(--soft)}
 footer dd{color:var(--ink)}
 @media(max-width:640px){main,header,footer{padding-left:14px;padding-right:14px}h1{font-size:1.5rem}
 .answer{font-size:1rem;padding-left:.8em}.tiles{grid-template-columns:1fr 1fr;gap:8px}.tiles b{font-size:1.55rem}
-.bars{grid-template-columns:1fr max-content;gap:2px 10px;margin-bottom:.8em}.bars svg{grid-column:1/-1;grid-row:auto}
+.bars{grid-template-columns:1fr max-content;grid-auto-flow:dense;gap:2px 10px;margin-bottom:.8em}
+.bars svg{grid-column:1/-1;grid-row:auto}
 .bars .v{grid-row:auto}.story{padding:0 14px 12px 18px}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}
 svg.plot{height:120px}td:last-child{min-width:17rem}}
-@media print{details{break-inside:avoid}body{background:#fff}.scroll{overflow:visible}}
+@page{size:A4;margin:14mm}
+@media print{details,.card,.tiles li,tr{break-inside:avoid}h2{break-after:avoid}body{background:#fff}
+.scroll{overflow:visible}}
 """
 
 HASH = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()

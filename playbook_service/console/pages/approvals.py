@@ -21,6 +21,9 @@ from propolis.duration import duration_text
 _HERE = f"{ROOT}/approvals"
 _ROWS, _ANSWERED = 20, 20
 _OPEN = (approval.ASKED, approval.WAITING)
+_LOOKS_ON = (
+    "Your account may look on. To answer takes the permission manageAction in TheHive, or being named as an approver."
+)
 _STATES = {
     approval.GRANTED: ("act", "granted"), approval.DENIED: ("safe", "denied"), approval.EXPIRED: ("alone", "expired"),
 }  # fmt: skip
@@ -152,8 +155,8 @@ def _answer(visit: Visit, record: Record) -> Html:
 def _against(visit: Visit, record: Record) -> str:
     """Why this person's answer would not count; empty where it would."""
     person, tools = visit.person, visit.desk.tools()
-    if not person.may(Role.OPERATOR):
-        return "Your account may look on. To answer takes the permission manageAction in TheHive."
+    if not _may_answer(visit, record):
+        return _LOOKS_ON
     if visit.desk.clock.now() >= float(record.body["expires"]):
         return "It has expired: nothing will be done."
     account = tools.account if tools is not None else ""
@@ -165,12 +168,21 @@ def _against(visit: Visit, record: Record) -> str:
     return ""
 
 
+def _may_answer(visit: Visit, record: Record) -> bool:
+    """Operators may, and whoever is named as an approver, whatever else they may in TheHive."""
+    person = visit.person
+    return person.may(Role.OPERATOR) or approval.is_listed(record.body["approvers"], person.login, person.profile)
+
+
 def _giving(word: str, sentence: str) -> Act:
     """The same as the API: `approval.give` judges whether it can count, the engine's step weighs it again."""
 
     def act(visit: Visit, form: Mapping[str, str]) -> Told:
         tools, person = visit.desk.engine(), visit.person
         with visit.desk.store.transaction() as work:
+            record = work.get(approval.KIND, visit.parts["approval"])
+            if not person.may(Role.OPERATOR) and (record is None or not _may_answer(visit, record)):
+                raise Failure(HTTPStatus.FORBIDDEN, _LOOKS_ON)
             approval.give(work, tools, visit.parts["approval"], person.login, word, person.profile)
         return Told(_HERE, sentence)
 
@@ -209,6 +221,6 @@ def _row(work: Transaction, record: Record) -> list[Child]:
 PLACES = (
     Place("/approvals", show),
     Place("/approvals/{approval}", one),
-    Place("/approvals/{approval}/grant", act=grant, role=Role.OPERATOR),
-    Place("/approvals/{approval}/deny", act=deny, role=Role.OPERATOR, recheck=False),
+    Place("/approvals/{approval}/grant", act=grant),
+    Place("/approvals/{approval}/deny", act=deny, recheck=False),
 )

@@ -160,10 +160,8 @@ def release(visit: Visit, form: Mapping[str, str]) -> Told:
     key, person, tools = visit.parts["lease"], visit.person, visit.desk.engine()
     why = form.get("why", "").strip()[:300]
     with visit.desk.store.transaction() as work:
-        if not lease.end(work, tools, key, person.login):
+        if not lease.end(work, tools, key, person.login, why):
             raise InputError(f"There is no lease {key[:80]} that could be released: it may be over already.")
-        if why:
-            visit.desk.journal.write(work, "release explained", lease=key, operator=person.login, why=why)
     return Told(path_of("leases", key), "It is being released.")
 
 

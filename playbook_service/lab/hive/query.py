@@ -35,6 +35,8 @@ class _Run:
         self.found: Found = []
         self.extra: Sequence[str] = ()
         self.count: int | None = None
+        self.since: int | None = None
+        """What was not touched since then (epoch ms) will be filtered out."""
 
     def step(self, name: str, step: Mapping[str, Any]) -> None:
         if name in _STEPS:
@@ -62,7 +64,11 @@ class _Run:
         if kind not in _LISTED:
             raise bad_request(f"Unknown initial query {name}")
         self.kind = kind
-        self.found = [one for one in self.hive.store.all(kind) if self._listed(one) and chosen(one, self.who)]
+        self.found = [one for one in self._all(kind) if self._listed(one) and chosen(one, self.who)]
+
+    def _all(self, kind: str) -> list[Entity]:
+        store = self.hive.store
+        return store.all(kind) if self.since is None else store.since(kind, self.since)
 
     def _listed(self, entity: Entity) -> bool:
         if self.kind == "User" and self.who.organisation != "admin":
@@ -146,12 +152,24 @@ _STEPS: dict[str, Callable[[_Run, Mapping[str, Any]], None]] = {
 }
 
 
+def _since(step: Mapping[str, Any]) -> int | None:
+    """The moment before which nothing passes this filter; None where it does not ask for one."""
+    parts = step.get("_and")
+    for part in [step, *(parts if isinstance(parts, list) else ())]:
+        operand = part.get("_gte") if isinstance(part, Mapping) else None
+        if isinstance(operand, Mapping) and operand.get("_field") in ("_updatedAt", "_createdAt"):
+            value = operand.get("_value")
+            return value if isinstance(value, int) else None
+    return None
+
+
 def run(hive: Hive, who: Account, document: Mapping[str, Any], dialect: int) -> Any:
     """The answer to a query: a list, or a number where it ends with a count. Raises ApiError."""
     steps = document.get("query")
     if not isinstance(steps, list) or not steps or not all(isinstance(one, dict) and one.get("_name") for one in steps):
         raise bad_request("A query is a list of steps, each with a _name")
     going = _Run(hive, who, dialect)
+    going.since = _since(steps[1]) if len(steps) > 1 and steps[1]["_name"] == "filter" else None
     going.start(str(steps[0]["_name"]), steps[0])
     for step in steps[1:]:
         going.step(str(step["_name"]), step)

@@ -12,6 +12,8 @@ from playbook_service.lab.hive.entity import Entity, Key
 
 _FIRST_ID = 40_960_000  # graph vertices of a real TheHive have numbers of this size
 _STEP = 4_104
+_FEW = 1_000  # of so many it is as quick to look at all
+_CLOCKS_DIFFER = 60_000  # milliseconds by which a moved clock may have put things out of order
 Children = dict[tuple[str, str], dict[str, None]]
 
 
@@ -22,6 +24,7 @@ class Store:
         self._lock = threading.RLock()
         self._entities: dict[str, Entity] = {}
         self._kinds: dict[str, dict[str, None]] = {}
+        self._touched: dict[str, dict[str, None]] = {}
         self._children: Children = {}
         self._keys: dict[tuple[str, Key], str] = {}
         self._journal: list[tuple[str, Entity | None]] | None = None
@@ -41,6 +44,7 @@ class Store:
             except BaseException:
                 for identity, before in reversed(self._journal):
                     self._place(identity, before)
+                self._touched.clear()  # their order is no longer that of their times
                 raise
             finally:
                 self._journal = None
@@ -92,6 +96,21 @@ class Store:
         """Every entity of a kind, oldest first."""
         return [self._entities[identity] for identity in self._kinds.get(kind, ())]
 
+    def since(self, kind: str, at: int) -> list[Entity]:
+        """Those of a kind that were made or changed at that moment (epoch ms) or later, oldest first, and perhaps some
+        that were not: a look for what is new does not go through what is old."""
+        if len(self._kinds.get(kind, ())) < _FEW:
+            return self.all(kind)
+        if kind not in self._touched:
+            self._touched[kind] = dict.fromkeys(entity.id for entity in sorted(self.all(kind), key=_stamp))
+        found = []
+        for identity in reversed(self._touched[kind]):
+            entity = self._entities[identity]
+            if _stamp(entity) < at - _CLOCKS_DIFFER:
+                break
+            found.append(entity)
+        return sorted(found, key=lambda entity: (len(entity.id), entity.id))  # ids are given in rising order
+
     def children(self, parent: str, kind: str) -> list[Entity]:
         """The entities of a kind that hang on another, oldest first."""
         return [self._entities[identity] for identity in self._children.get((parent, kind), ())]
@@ -107,6 +126,10 @@ class Store:
         if entity is None:
             return
         self._entities[identity] = entity
+        touched = self._touched.get(entity.kind)
+        if touched is not None:
+            touched.pop(identity, None)
+            touched[identity] = None
         self._kinds.setdefault(entity.kind, {})[identity] = None
         if entity.parent is not None:
             self._children.setdefault((entity.parent, entity.kind), {})[identity] = None
@@ -116,7 +139,12 @@ class Store:
     def _unlink(self, entity: Entity) -> None:
         if entity.id not in self._entities:
             self._kinds[entity.kind].pop(entity.id, None)
+            self._touched.get(entity.kind, {}).pop(entity.id, None)
         if entity.parent is not None:
             self._children[entity.parent, entity.kind].pop(entity.id, None)
         if entity.key is not None and self._keys.get((entity.kind, entity.key)) == entity.id:
             del self._keys[entity.kind, entity.key]
+
+
+def _stamp(entity: Entity) -> int:
+    return max(entity.created_at, entity.updated_at or 0)

@@ -21,7 +21,7 @@ from propolis.clock import ManualClock, utc_text
 from propolis.verdict import assess
 
 SAMPLES = Path(__file__).resolve().parents[3] / "playbook_service" / "samples"
-START = 1_795_000_000.0  # 2026-11-18T06:26:40Z
+START = 1_795_000_000.0  # 2026-11-18T11:06:40Z
 ATTACKER, SECOND, CDN = "203.0.113.17", "203.0.113.44", "203.0.113.200"
 HOUR = 3600.0
 
