@@ -10,6 +10,12 @@ from playbook_service.attack.layer import SEEN_NOT_DETECTABLE, About, plain
 from playbook_service.attack.matrix import VERSION, successor_of
 
 SCHEMA = "propolis-attack-coverage/1"
+NO_REPORTS = (
+    "Without --reports there is no verdict: where a playbook waits for one, the answer is observed at most, "
+    "though the service may ask or act."
+)
+_MOST_GAPS = 30
+"""Gaps that a terminal names; the layer and the JSON have all."""
 HEAD = ("TECHNIQUE", "ALERTS", "ANSWER", "WOULD", "PLAYBOOKS", "RULES")
 
 
@@ -63,7 +69,8 @@ def closing(coverage: Coverage) -> Iterator[str]:
     """What is to be known besides the table."""
     gaps = coverage.gaps()
     if gaps:
-        yield "No playbook answers: " + ", ".join(f"{one.id} ({one.alerts:,})" for one in gaps)
+        more = f" and {len(gaps) - _MOST_GAPS} more" if len(gaps) > _MOST_GAPS else ""
+        yield "No playbook answers: " + ", ".join(f"{one.id} ({one.alerts:,})" for one in gaps[:_MOST_GAPS]) + more
     elif coverage.techniques:
         yield "Every technique that was seen is answered by some playbook."
     for one in coverage.revoked():

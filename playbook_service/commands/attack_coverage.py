@@ -14,7 +14,7 @@ from typing import IO
 from playbook_service.attack.coverage import Answer, Coverage, answer_of
 from playbook_service.attack.layer import About, layer
 from playbook_service.attack.recorded import alerts, answers, merged
-from playbook_service.attack.summary import HEAD, closing, document, opening, rows
+from playbook_service.attack.summary import HEAD, NO_REPORTS, closing, document, opening, rows
 from playbook_service.cli import DONE, FINDINGS
 from playbook_service.commands.opened import opened, print_json, print_table
 from playbook_service.commands.replay import SAMPLES
@@ -169,14 +169,14 @@ def _tell(arguments: argparse.Namespace, coverage: Coverage, about: About, fault
     if arguments.format == "json":
         print_json(document(coverage, about))
     else:
-        _print(coverage, about, arguments.output)
+        _print(coverage, about, arguments.output, reports=bool(arguments.reports or not arguments.file))
     for fault in faults:
         for sentence in fault.sentences():
             print(f"propolis: {sentence}", file=sys.stderr)
     return DONE if coverage.alerts and not any(fault.count for fault in faults) else FINDINGS
 
 
-def _print(coverage: Coverage, about: About, output: Path | None) -> None:
+def _print(coverage: Coverage, about: About, output: Path | None, *, reports: bool) -> None:
     for line in opening(coverage, about):
         print(line)
     print()
@@ -187,5 +187,7 @@ def _print(coverage: Coverage, about: About, output: Path | None) -> None:
     print()
     for line in closing(coverage):
         print(line)
+    if coverage.techniques and not reports:
+        print(NO_REPORTS)
     said = f"The layer is in {output}." if output else "--output layer.json writes the layer for the ATT&CK Navigator."
     print(said)

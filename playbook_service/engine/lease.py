@@ -252,12 +252,18 @@ def _undone(tools: Tools, record: Record, ended: launch.Ended) -> Outcome:
     return Later(pause, f"the undo failed: {why}", _try_again(tools, record, wanted, tries, why))
 
 
+def _state_before_undo(record: Record) -> str:
+    """What a lease whose undo did not come to its end goes back to: one in doubt stays in doubt."""
+    return DOUBTFUL if record.body.get("doubtful") else ACTIVE
+
+
 def _look_at_it_again(tools: Tools, record: Record) -> Commit:
     """Another run of the undo, which takes over what is under way; it is no failure, so nobody is called."""
 
     def commit(work: Transaction) -> None:
         body = {**record.body, "slow": int(record.body.get("slow", 0)) + 1}
-        work.save(KIND, record.key, body, version=record.version, state=ACTIVE, ref=record.ref, due=tools.clock.now())
+        state, now = _state_before_undo(record), tools.clock.now()
+        work.save(KIND, record.key, body, version=record.version, state=state, ref=record.ref, due=now)
 
     return commit
 
@@ -285,8 +291,8 @@ def _left_to_a_person(work: Transaction, tools: Tools, record: Record, wanted: G
 def _try_again(tools: Tools, record: Record, wanted: Grant, tries: int, why: str) -> Commit:
     def commit(work: Transaction) -> None:
         work.save(
-            KIND, record.key, {**record.body, "undos": tries}, version=record.version, state=ACTIVE, ref=record.ref,
-            due=tools.clock.now(),
+            KIND, record.key, {**record.body, "undos": tries}, version=record.version,
+            state=_state_before_undo(record), ref=record.ref, due=tools.clock.now(),
         )  # fmt: skip
         tools.journal.write(
             work, "release failed", lease=record.key, case=wanted.case_id, responder=wanted.responder, tries=tries,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from playbook_service.engine import approval, arrival, lease, ruling
@@ -109,19 +109,33 @@ def lease_document(record: Record, look: Look) -> Document:
 def approval_document(record: Record) -> Document:
     """A question to an analyst, and the answer."""
     body, grant = record.body, lease.Grant(**record.body["grant"])
-    answered = record.state in (approval.GRANTED, approval.DENIED)
+    outcome = _answer(record)
+    answered = outcome in (approval.GRANTED, approval.DENIED)
     return nested(
         {
             "@timestamp": moment(body.get("asked_at") or record.updated_at), "event.kind": "event",
             "event.module": "propolis", "event.dataset": "propolis.approvals", "event.id": record.key,
-            "event.reason": text(body["why"]) or text(grant.why), "user.name": texts(body["answers"]),
+            "event.reason": text(body["why"]) or text(grant.why), "user.name": texts(_logins(body["answers"])),
             "propolis.approval.id": record.key, "propolis.approval.state": record.state,
+            "propolis.approval.outcome": outcome,
             "propolis.approval.expires": moment(body["expires"]), "propolis.approval.needed": number(body["needed"]),
             "propolis.approval.wait_seconds": between(body.get("asked_at"), record.updated_at) if answered else None,
             "propolis.responder": text(grant.responder), "propolis.target.data": text(grant.target),
             "propolis.case.id": text(grant.case_id),
         }
     )  # fmt: skip
+
+
+def _answer(record: Record) -> str:
+    """How a question ended. A record says `denied` also of one that nobody answered: it was withdrawn, or is void."""
+    if record.state == approval.DENIED and not record.body["answers"]:
+        return "void"
+    return approval.WAITING if record.state == approval.ASKED else record.state
+
+
+def _logins(answers: Iterable[object]) -> list[str]:
+    """Those who answered, one by one: a grant that took several approvers names them in one text."""
+    return [login for one in answers for login in str(one).split(", ")]
 
 
 def case_document(record: Record, look: Look) -> Document:
@@ -177,7 +191,11 @@ def _outcome(action: str | None) -> str | None:
 
 
 def _took(entry: Entry, look: Look) -> float | None:
-    """From the alert's coming in to the verified containment; None where one of the two is forgotten by now."""
+    """From the alert's coming in to the verified containment: by the line itself or, for those of older versions, by
+    the records; None where one of those is forgotten by now."""
+    told = number(entry.body.get("since_alert"))
+    if told is not None:
+        return told
     decided = look(ruling.KIND, str(entry.body.get("lease") or ""))
     alert = look(arrival.KIND, str(decided.body["alert"])) if decided and decided.body["alert"] else None
     return between(alert.body["at"], entry.at) if alert else None

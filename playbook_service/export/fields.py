@@ -7,7 +7,6 @@ attacker writes becomes a value under one of these names, never a name.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import Any
@@ -15,15 +14,20 @@ from typing import Any
 from propolis.clock import utc_text
 
 LONGEST, MOST = 1024, 50
+_LONG = 2**63
 _YEAR_10000 = 253_402_300_799
 Document = dict[str, Any]
 
 
 def text(value: object, most: int = LONGEST) -> str | None:
-    """A text that JSON and Lucene can hold; None for what is none, or empty."""
+    """A text that JSON and Lucene can hold; None for what is none, or empty.
+
+    `ignore_above` counts UTF-16 units, of which an emoji has two: a longer value would be kept and never be found.
+    """
     if not isinstance(value, str) or not value:
         return None
-    return value[:most].encode("utf-8", "replace").decode("utf-8")
+    sound = value[:most].encode("utf-8", "replace").decode("utf-8")
+    return sound.encode("utf-16-le")[: 2 * most].decode("utf-16-le", "ignore")
 
 
 def texts(values: Iterable[object]) -> list[str] | None:
@@ -49,9 +53,10 @@ def addresses(values: Iterable[object]) -> list[str] | None:
 
 
 def number(value: object) -> float | int | None:
-    """A number that JSON has; a truth value is none."""
-    found = value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-    return found if found is None or math.isfinite(found) else None
+    """A number that JSON has and a field of type `long` can hold; a truth value is none."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    return value if -_LONG <= value < _LONG else None  # not so for what is no number, either
 
 
 def moment(value: object) -> str | None:

@@ -10,7 +10,7 @@ from playbook_service.reports.measure import Spread
 from playbook_service.reports.page_quality import MOST, books, chain, failures, refused, saved, shown, sources
 from playbook_service.reports.paper import facts, note, pair, paper, section, table, tiles
 from playbook_service.reports.tally import ALONE, AT_PRODUCT, BY_HAND, CLOSED, EARLY, EXPIRED, GRANTED, UNKNOWN
-from playbook_service.reports.words import count, moment, number, rate, span
+from playbook_service.reports.words import TENTHS, count, middle, moment, number, rate, span
 from playbook_service.web.html import Child, Html, el, join, said
 
 _DAY = "%Y-%m-%d %H:%M"
@@ -60,10 +60,10 @@ def _answer(found: Figures) -> Iterator[str]:
         f"{count(found.total, 'containment')} in all."
     )
     alone, granted = speed.contained[ALONE], speed.contained[GRANTED]
-    parts = [f"{span(spread.median)} {text} ({spread.of:,})"
+    parts = [f"{span(spread.median)} {text} ({middle(spread)})"
              for spread, text in ((alone, "alone"), (granted, "after a grant")) if spread.of]  # fmt: skip
     if parts:
-        yield f"From alert to contained, at the median: {', '.join(parts)}."
+        yield f"From alert to contained: {', '.join(parts)}."
     blocks = found.blocks
     if blocks.containments.of:
         yield f"False blocks among those that analysts judged: {rate(blocks.containments)}."
@@ -82,7 +82,7 @@ def _tiles(found: Figures) -> Html:
         ("suppressed", number(found.incoming.suppressed), "alerts suppressed"),
         ("plain", number(found.incoming.cases), "cases"),
         ("act", number(found.total), "containments"),
-        ("plain", span(alone.median) if alone.of else "\u2013", "alert to contained, alone, at the median"),
+        ("plain", span(alone.median) if alone.of else "\u2013", f"alert to contained, alone ({middle(alone)})"),
         ("ask", number(found.questions.asked), "questions to analysts"),
         ("stopped" if share.hits else "safe" if share.of else "plain", wrong, "judged containments were wrong"),
     )  # fmt: skip
@@ -127,7 +127,9 @@ def _speed(found: Figures) -> Html:
     words = (
         "An answer is a decision that the service recorded, or a person\u2019s word: an approval, a tag that asks for "
         "something, a containment by hand, the closing of the case. Counted for each case from the moment in which its "
-        "first alert came in; containments from the alert that led to them. Each figure is one that occurred."
+        "first alert came in; containments from the alert that led to them. Each figure is one that occurred. Medians "
+        "stand where the names MTTA and MTTR mean averages: one case that waited over a weekend would outweigh a "
+        f"hundred. 90 % is told of {TENTHS} and more; of fewer it would be the longest."
     )
     left = [
         f"{count(speed.undecided, 'case')} without a decision by the end of the period" if speed.undecided else "",
@@ -138,8 +140,8 @@ def _speed(found: Figures) -> Html:
     named = "; ".join(text for text in left if text)
     return section(
         "How quickly", words,
-        table("From the alert to \u2026", ("#Of", "#Median", "#90 % within", "#Longest", "To"),
-              [(*_spread(spread), text) for text, spread in [*answers, *contained]]),
+        table("From the alert to \u2026", ("~To", "#Of", "#Median", "#90 % within", "#Longest"),
+              [(text, *_spread(spread)) for text, spread in [*answers, *contained]]),
         note(f"Not in these figures: {named}.") if named else None,
     )  # fmt: skip
 
@@ -147,7 +149,8 @@ def _speed(found: Figures) -> Html:
 def _spread(spread: Spread) -> tuple[Child, ...]:
     if not spread.of:
         return ("0", "\u2013", "\u2013", "\u2013")
-    return (number(spread.of), span(spread.median), span(spread.p90), span(spread.longest))
+    most = span(spread.p90) if spread.of >= TENTHS else "\u2013"
+    return (number(spread.of), span(spread.median), most, span(spread.longest))
 
 
 # --- containments --------------------------------------------------------------------------------------------------
@@ -199,11 +202,12 @@ def _questions(found: Figures) -> Html:
         ("waiting when this was made", asked.waiting),
     ]  # fmt: skip
     waited = asked.waited
-    times = f"{span(waited.median)} at the median, 90 % within {span(waited.p90)}, the longest {span(waited.longest)}"
+    most = f", 90 % within {span(waited.p90)}" if waited.of >= TENTHS else ""
+    times = f"{span(waited.median)} ({middle(waited)}){most}, the longest {span(waited.longest)}"
     return section(
         "Questions to analysts", None,
         _counts("Approvals", rows),
-        note(f"From the question to a person\u2019s answer ({waited.of:,}): {times}.") if waited.of else None,
+        note(f"From the question to a person\u2019s answer: {times}.") if waited.of else None,
     )  # fmt: skip
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from playbook_service.replay import plot
 from playbook_service.reports.document import ordered
 from playbook_service.reports.figures import Book, Figures
+from playbook_service.reports.measure import Share
 from playbook_service.reports.paper import chip, section, table
-from playbook_service.reports.words import count, number, percent, rate
+from playbook_service.reports.words import count, number, rate
 from playbook_service.web.html import Child, Html, el, said, visible
 
 MOST = 100
@@ -37,8 +38,9 @@ def books(found: Figures) -> Html:
         return section("Playbooks", "No playbook that contains something had its say.")
     words = (
         "Decisions count what was decided on each target: acted alone, asked an analyst, held back by a mode "
-        "(observed), refused by a guardrail or the budget. Right, wrong and unknown count the cases in which the "
-        "playbook wanted a containment, by how analysts closed them; precision is right among right and wrong."
+        "(observed), refused by a guardrail or the budget; what was contained or asked about before is not here. "
+        "Right, wrong and unknown count the cases in which the playbook wanted a containment, by how analysts closed "
+        "them; precision is right among right and wrong."
     )
     heads = ("~Playbook", "#Right", "#Wrong", "#Unknown", "Precision")
     return section(
@@ -79,15 +81,16 @@ def sources(found: Figures) -> Html:
     if not found.sources:
         return section("Sources", "No case with verdicts was closed as true or false positive in this period.")
     rows = [
-        (said(row.source), _heard(row.malicious, row.of_malicious), _heard(row.harmless, row.of_harmless))
+        (said(row.source), _heard(Share(row.malicious, row.of_malicious)), _heard(Share(row.harmless, row.of_harmless)))
         for row in found.sources[:MOST]
     ]
-    heads = ("~Source", "Said malicious of the malicious", "Said malicious of the harmless")
-    return section("Sources", words, table(shown(len(found.sources), "What sources had said"), heads, rows))
+    heads = ("~Source", "Of the malicious", "Of the harmless")
+    caption = shown(len(found.sources), "How many each source had called malicious")
+    return section("Sources", words, table(caption, heads, rows))
 
 
-def _heard(times: int, of: int) -> str:
-    return f"{times:,} of {of:,} ({percent(times / of)})" if of else "\u2013 (it spoke of none)"
+def _heard(share: Share) -> str:
+    return rate(share) if share.of else "\u2013 (it spoke of none)"
 
 
 # --- work, refusals, failures, chain -------------------------------------------------------------------------------

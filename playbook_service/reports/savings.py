@@ -42,7 +42,7 @@ class Saving(NamedTuple):
     @property
     def hours(self) -> float:
         """All of it."""
-        return self.times * self.minutes / 60
+        return self.times * self.minutes / 60 + 0.0  # nothing times minutes that cost is -0.0 without it
 
 
 def savings(counts: Mapping[str, int], minutes: Mapping[str, float]) -> tuple[Saving, ...]:

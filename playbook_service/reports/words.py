@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from playbook_service.replay.words import ACTS, clock, count
-from playbook_service.reports.measure import Share
+from playbook_service.reports.measure import Share, Spread
 
-__all__ = ["count", "moment", "number", "percent", "rate", "span", "what"]
+__all__ = ["TENTHS", "count", "middle", "moment", "number", "percent", "rate", "span", "what"]
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+TENTHS = 10
+"""Of fewer values the one that 90 % are within is the longest, and says nothing of its own."""
 _FAR = 250_000_000_000.0
 """Seconds since the epoch beyond which a moment is no date: the end of what has none."""
 
@@ -33,6 +35,11 @@ def span(seconds: float | None) -> str:
         if len(parts) == 2 or (parts and not several):
             break
     return " ".join(parts)
+
+
+def middle(spread: Spread) -> str:
+    """What the median rests on: `median of 7`, `the only one`, `none`."""
+    return f"median of {spread.of:,}" if spread.of > 1 else "the only one" if spread.of else "none"
 
 
 def percent(value: float | None) -> str:

@@ -11,7 +11,8 @@ import hashlib
 CSS = """
 :root{color-scheme:light dark;--bg:#faf8f3;--card:#fff;--ink:#211d14;--soft:#5f5848;--line:#e5dfd0;--honey:#a15c00;
 --act:#b42318;--ask:#a35200;--stopped:#6b3fc0;--suppressed:#0a6b80;--alone:#6f6a5d;--good:#1b7a46;--wash:#f5f0e4}
-@media(prefers-color-scheme:dark){:root{--bg:#15130e;--card:#1f1c15;--ink:#f3eee1;--soft:#b9b19d;--line:#3a3528;
+@media screen and (prefers-color-scheme:dark){
+:root{--bg:#15130e;--card:#1f1c15;--ink:#f3eee1;--soft:#b9b19d;--line:#3a3528;
 --honey:#f0b45a;--act:#ff8d7e;--ask:#f7b955;--stopped:#c2a8ff;--suppressed:#6fd4e6;--alone:#8f8978;--good:#6fd39b;
 --wash:#29251b}}
 *{box-sizing:border-box}
@@ -94,10 +95,12 @@ footer dd{color:var(--ink)}
 .bars{grid-template-columns:1fr max-content;grid-auto-flow:dense;gap:2px 10px;margin-bottom:.8em}
 .bars svg{grid-column:1/-1;grid-row:auto}
 .bars .v{grid-row:auto}.story{padding:0 14px 12px 18px}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}
-svg.plot{height:120px}td:last-child{min-width:17rem}}
+svg.plot{height:120px}td:last-child:not(.n){min-width:17rem}}
 @page{size:A4;margin:14mm}
 @media print{details,.card,.tiles li,tr{break-inside:avoid}h2{break-after:avoid}body{background:#fff}
-.scroll{overflow:visible}}
+.scroll{overflow:visible}html,body{font-size:11px}h2{margin-top:1.8em}th,td{padding:4px 9px}
+.tiles{grid-template-columns:repeat(auto-fit,minmax(80px,1fr));gap:8px}.tiles li{padding:9px 11px}
+main,header,footer{padding:0}header{padding-top:0}}
 """
 
 HASH = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()

@@ -111,6 +111,13 @@ def test_gaps_are_what_nothing_answers_the_most_often_seen_first():
     assert "No playbook answers: T1136 (2), T1595.002 (1)" in list(closing(coverage))
 
 
+def test_many_gaps_are_named_up_to_a_line_and_counted():
+    found = counted(*(alert(f"T{1000 + number}") for number in range(35)))
+    (line,) = [one for one in closing(found) if one.startswith("No playbook answers")]
+    assert line.count("(1)") == 30
+    assert line.endswith(" and 5 more")
+
+
 def test_alerts_without_a_technique_are_counted():
     coverage = counted(alert([]), alert("T1110"))
     assert (coverage.alerts, coverage.without) == (2, 1)

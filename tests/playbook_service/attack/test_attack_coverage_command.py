@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,49 @@ def test_a_person_reads_what_is_seen_answered_and_not(capsys: pytest.CaptureFixt
     assert "No playbook answers: T1595.002 (3)" in shown
     assert "T1562.001 was revoked by MITRE; T1685 took its place" in shown
     assert "Seen is not detectable" in shown
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["dev/alerts.jsonl", "v5_findings.jsonl"])
+def test_real_alerts_are_covered_to_the_last(
+    name: str, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file, path = shared / "data" / "wazuh_alerts" / name, tmp_path / "layer.json"
+    named = [ids_of(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+    found = said(capsys, str(file), "--output", str(path))
+    assert found["alerts"] == len(named) > 20
+    assert found["alerts_without_technique"] == named.count(set())
+    seen = {one["id"]: one for one in found["techniques"]}
+    assert {key: one["alerts"] for key, one in seen.items()} == Counter(one for ids in named for one in ids)
+    assert found["unknown"] == []
+    assert found["no_technique_ids"] == {}
+    assert set(found["gaps"]) == {key for key, one in seen.items() if set(one["answers"]) == {"nothing"}}
+    assert all(one["playbooks"] for key, one in seen.items() if key not in found["gaps"])
+    assert not any(one["playbooks"] for key, one in seen.items() if key in found["gaps"])
+    assert found["answers"]["acts"] == 0, "nobody is contained without a report"
+    assert faults(json.loads(path.read_text(encoding="utf-8"))) == []
+
+
+def ids_of(document: dict[str, Any]) -> set[str]:
+    """The technique ids of an alert of Wazuh 4 or 5, read by hand."""
+    if "rule" in document and "wazuh" not in document:
+        return set(document["rule"].get("mitre", {}).get("id", ()))
+    mitre = document["wazuh"]["rule"].get("mitre", {})
+    return {one for kind in ("technique", "subtechnique") for one in ids_in(mitre.get(kind))}
+
+
+def ids_in(value: Any) -> list[str]:
+    found = value.get("id", ()) if isinstance(value, dict) else value or ()
+    return [found] if isinstance(found, str) else list(found)
+
+
+def test_a_file_without_reports_says_that_no_verdict_was_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    file = tmp_path / "alerts.jsonl"
+    file.write_text(json.dumps({**wazuh("1").document, "rule": RULE}) + "\n", encoding="utf-8")
+    assert main(["attack-coverage", str(file)]) == 0
+    assert "Without --reports there is no verdict" in capsys.readouterr().out
+    assert main(["attack-coverage", "--samples"]) == 0
+    assert "Without --reports" not in capsys.readouterr().out
 
 
 def test_other_playbooks_answer_otherwise(capsys: pytest.CaptureFixture[str]):

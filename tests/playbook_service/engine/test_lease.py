@@ -184,6 +184,13 @@ def test_a_responder_that_failed_may_have_contained_all_the_same_and_is_undone_a
     assert shop.record.state == lease.ENDED
 
 
+def test_a_doubtful_lease_stays_in_doubt_while_its_undo_fails(shop: Shop):
+    shop.hive.reports = {"FirewallBlock": [FAILED], "FirewallUnblock": [FAILED] * 9}
+    shop.decide()
+    shop.run(DAY + 15)
+    assert (shop.record.state, shop.record.body["undos"]) == (lease.DOUBTFUL, 1)
+
+
 def test_a_doubtful_lease_whose_undo_cannot_tell_either_is_left_to_a_person_and_not_fought_over(shop: Shop):
     shop.hive.reports = {"FirewallBlock": [FAILED], "FirewallUnblock": [FAILED] * 9}
     shop.decide()

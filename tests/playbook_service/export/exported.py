@@ -132,7 +132,9 @@ def _fits(kind: str, value: Any) -> bool:
     if kind == "ip":
         return bool(ip_address(value))
     if kind == "keyword":
-        return isinstance(value, str) and 0 < len(value) <= 1024
+        return isinstance(value, str) and 0 < len(value.encode("utf-16-le")) <= 2 * 1024  # `ignore_above`, in units
     if kind == "boolean":
         return isinstance(value, bool)
-    return isinstance(value, int if kind == "long" else (int, float)) and not isinstance(value, bool)
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int) and -(2**63) <= value < 2**63 if kind == "long" else isinstance(value, (int, float))

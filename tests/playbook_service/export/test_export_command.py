@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from exported import filled, lines_of, of, text_of
-from feedback_shop import Shop, wazuh
+from feedback_shop import Shop, decision, wazuh
 
 from playbook_service.cli import main
 from playbook_service.engine import arrival
@@ -125,6 +125,28 @@ def test_a_closing_is_a_change_of_the_case(shop: Shop):
     shop.reopen("~1")
     (case,) = of(lines_of(shop.store, span(shop.store, since=None, after=done)), "cases")
     assert case["propolis"]["case"]["status"] == "reopened"
+
+
+def test_an_index_that_is_fed_line_by_line_is_the_one_that_is_made_at_once(shop: Shop):
+    """Import after import, each `--after` the one before: with overlaps, and with one of them imported twice."""
+    index: dict[tuple[str, str], object] = {}
+    after = 0
+    for change in (
+        lambda: None,
+        lambda: shop.arrived(wazuh("99"), "~1"),
+        lambda: shop.false_positive(7, "203.0.113.99"),
+        lambda: shop.reopen("~1"),
+        lambda: shop.close("~1", "FalsePositive"),
+        lambda: shop.decided("~2", decision("203.0.113.9", kind="ask", wanted="ask")),
+    ):
+        shop.clock.advance(600)
+        change()
+        wanted = span(shop.store, since=None, after=after)
+        for _ in range(2):
+            index |= {(line.index, line.id): line.document for line in lines_of(shop.store, wanted)}
+        after = wanted.upto
+    assert index == {(line.index, line.id): line.document for line in lines_of(shop.store)}
+    assert len(index) == 20
 
 
 def test_since_a_moment(shop: Shop, capsys: pytest.CaptureFixture[str]):

@@ -6,12 +6,13 @@ import json
 
 import pytest
 from exported import SECRET, filled, fits, flat, lines_of, mapping, of, one, text_of
-from feedback_shop import ANNA, Shop, decision, wazuh
+from feedback_shop import ANNA, BEN, Shop, decision, wazuh
 
-from playbook_service.engine import arrival, lease
+from playbook_service.engine import approval, arrival, lease
 from playbook_service.export.elastic import INDICES, id_of
 from playbook_service.export.fields import address, between, moment, nested, number, text
 from propolis.alert import Alert
+from propolis.observables import extract
 
 
 @pytest.fixture
@@ -96,6 +97,30 @@ def test_an_answer_is_told_with_how_long_it_took(shop: Shop):
     assert found["user"]["name"] == [ANNA]
 
 
+@pytest.mark.parametrize(
+    ("state", "answers", "outcome"),
+    [("asked", [], "waiting"), ("waiting", [], "waiting"), ("expired", [], "expired"), ("denied", [ANNA], "denied"),
+     ("denied", [], "void")],
+)  # fmt: skip
+def test_a_question_that_nobody_answered_is_no_answer(shop: Shop, state: str, answers: list[str], outcome: str):
+    shop.set_state(approval.KIND, "Q1", state, answers=answers)
+    found = one(lines_of(shop.store), "approvals")["propolis"]["approval"]
+    assert (found["state"], found["outcome"]) == (state, outcome)
+    assert ("wait_seconds" in found) is bool(answers)
+
+
+def test_several_approvers_are_named_one_by_one(shop: Shop):
+    shop.set_state(approval.KIND, "Q1", approval.GRANTED, answers=[f"{ANNA}, {BEN}"])
+    assert one(lines_of(shop.store), "approvals")["user"]["name"] == [ANNA, BEN]
+
+
+def test_what_a_line_measured_needs_no_record(shop: Shop):
+    with shop.store.transaction() as work:
+        work.delete(arrival.KIND, "siem01:13")
+    (contained,) = [line for line in of(lines_of(shop.store), "audit") if line["event"]["action"] == "contained"]
+    assert contained["propolis"]["audit"]["alert_to_containment_seconds"] == 10.0
+
+
 def test_a_closed_case_says_how_and_after_how_long(shop: Shop):
     found = one(lines_of(shop.store), "cases")["propolis"]["case"]
     assert (found["status"], found["resolution"], found["judgement"]) == ("closed", "TruePositive", "TruePositive")
@@ -125,7 +150,7 @@ def test_addresses_are_spelled_as_they_are_normally():
     assert address(" 2001:DB8::0:1 ") == "2001:db8::1"
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), True, "7", None])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), True, "7", None, 2**63, -(2**63) - 1, 10**400])
 def test_what_is_no_number_of_json_is_left_out(value: object):
     assert number(value) is None
 
@@ -143,6 +168,7 @@ def test_a_span_that_runs_backwards_is_not_known():
 def test_texts_are_bounded_and_can_be_encoded():
     assert text("a" * 5_000) == "a" * 1024
     assert text("broken \ud800") == "broken ?"
+    assert text("\N{HONEYBEE}" * 600) == "\N{HONEYBEE}" * 512, "Elasticsearch counts UTF-16 units, two for each"
     assert nested({"a.b": 1, "a.c": None}) == {"a": {"b": 1}}
 
 
@@ -160,6 +186,42 @@ def test_a_hostile_alert_makes_a_small_document_of_one_line(shop: Shop):
     assert "ip" not in line.document["host"]
     assert line.id == id_of(f"siem01:{hostile.id}")
     assert len(line.id) == 41
+
+
+HOSTILE: list[object] = [
+    None, True, 10**30, -(10**30), 1e308, float("nan"), "", "x" * 1_000_000, "\N{HONEYBEE}" * 2_000, "\ud800",
+    "\u202e<script>", "10.0.0.1%eth0", "99999-01-01T00:00:00Z", "-0001-01-01", "1969-12-31T23:59:59.000+0000",
+    "9999-12-31T23:59:59.999+1400", [], {}, [[["a"]]], {"a": {"b": {}}}, ["a", {"b": 1}, None, 7] * 200,
+    {"id": ["T1110", 7, None, "T" * 5_000], "tactic": "x"},
+]  # fmt: skip
+PLACES = (
+    "timestamp", "id", "rule", "rule.level", "rule.id", "rule.description", "rule.groups", "rule.mitre", "agent",
+    "agent.ip", "agent.name", "manager", "manager.name", "location", "decoder", "data", "data.srcip", "full_log",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_whatever_stands_in_an_alert_its_document_fits_the_index(place: str):
+    known, shop = mapping(), Shop()
+    for nth, value in enumerate(HOSTILE):
+        document = json.loads(json.dumps({**wazuh("1").document, "id": f"1.{nth}"}))
+        *path, last = place.split(".")
+        node = document
+        for part in path:
+            node = node[part]
+        node[last] = value
+        body = {
+            "origin": "wazuh", "alert": document, "hive_id": "~h", "suppressed": "", "at": 1.0,
+            "observables": [list(entry) for entry in extract(Alert(document))],
+        }  # fmt: skip
+        with shop.store.transaction() as work:
+            work.save(arrival.KIND, f"siem01:{nth}", body, state=arrival.NEW)
+    lines = lines_of(shop.store)
+    assert len(lines) == len(HOSTILE)
+    for line in lines:
+        assert len(json.dumps(line.document)) < 200_000
+        for name, value in flat(line.document).items():
+            assert fits(known[name], value), f"{name} is {known[name]}, not {value!r:.200}"
 
 
 @pytest.mark.parametrize("key", ["siem01:1794902400.1", "~41210344", "P1877cca13f40ca67f8079603"])

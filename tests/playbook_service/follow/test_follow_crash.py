@@ -13,7 +13,9 @@ import pytest
 from follow_lab import Alerts, command, line, lines, start, until
 from intake_lab import Propolis, propolis
 
-LINES, PORTION = 50_000, 1_000
+PORTION = 1_000
+FIFTY_THOUSAND = pytest.param(50_000, marks=pytest.mark.timeout(300))
+MILLION = pytest.param(1_000_000, marks=(pytest.mark.long, pytest.mark.timeout(3600)))
 KILLS = {7, 15, 22, 31, 44}  # after so many portions
 AHEAD = 4_000  # lines that the writer is ahead at most
 
@@ -66,7 +68,7 @@ def test_killed_around_the_commit_the_line_is_in_the_inbox_once(tmp_path: Path, 
 
 
 class Story:
-    """Fifty portions of a thousand lines: rotated now and then, packed sometimes, killed five times."""
+    """Portions of a thousand lines: rotated now and then, packed sometimes, killed five times."""
 
     def __init__(self, folder: Path, service: Propolis):
         self.wazuh = Alerts(folder)
@@ -104,14 +106,14 @@ class Story:
             self.wazuh.pack(day, part)
 
 
-@pytest.mark.timeout(300)
-def test_fifty_thousand_lines_through_rotation_and_five_kills(tmp_path: Path):
-    with propolis(tmp_path / "service") as service:
+@pytest.mark.parametrize("total", [FIFTY_THOUSAND, MILLION])
+def test_every_line_through_rotation_and_five_kills(tmp_path: Path, total: int):
+    with propolis(tmp_path / "service", backlog_limit=2 * total) as service:  # nobody works the inbox off here
         story = Story(tmp_path, service)
         try:
-            for number in range(LINES // PORTION):
+            for number in range(total // PORTION):
                 story.portion(number)
-            until(lambda: service.count() == LINES, "the last line", 60)
+            until(lambda: service.count() == total, "the last line", 60)
         finally:
             story.process.terminate()
             output, errors = story.process.communicate(timeout=30)
@@ -120,5 +122,5 @@ def test_fifty_thousand_lines_through_rotation_and_five_kills(tmp_path: Path):
         assert "0 set aside" in output
         assert "missing" not in errors
         assert sorted(service.ids(), key=lambda one: int(one.partition(".")[2])) == [
-            f"1795304791.{number}" for number in range(LINES)
+            f"1795304791.{number}" for number in range(total)
         ]

@@ -14,6 +14,8 @@ from playbook_service.reports.document import document
 from playbook_service.reports.figures import Figures
 from playbook_service.reports.gather import Scope, gather
 from playbook_service.reports.measure import Share, Spans, Spread, together
+from playbook_service.reports.page import page
+from playbook_service.reports.savings import savings
 
 DAY = 86_400.0
 
@@ -193,3 +195,35 @@ def test_spans_are_ranked_and_never_negative():
         spans.add(seconds)
     assert spans.spread() == Spread(10, 4, 8, 9)
     assert together(()) == Spread(0, None, None, None)
+
+
+# how figures are told -------------------------------------------------------------------------------------------------
+
+
+def test_a_median_says_what_it_rests_on_and_few_values_have_no_ninety_percent(
+    november: Figures, read_page: Callable[[str], str]
+):
+    shown = read_page(page(november))
+    assert "From alert to contained: 20 s alone (median of 3), 10 min 15 s after a grant (median of 2)." in shown
+    assert "contained by an analyst, in TheHive11 h\u20131 h" in shown  # one value: no 90 %
+    assert "10 min (median of 2), the longest 1 d" in shown
+
+
+def test_ten_values_have_a_ninety_percent(november: Figures, read_page: Callable[[str], str]):
+    answer = Spread(10, 5.0, 40.0, 60.0)
+    shown = read_page(page(november._replace(speed=november.speed._replace(answer=answer))))
+    assert "(MTTA)105 s40 s1 min" in shown
+
+
+def test_a_share_of_few_has_its_interval_and_one_of_none_is_no_share(
+    november: Figures, read_page: Callable[[str], str]
+):
+    shown = read_page(page(november))
+    assert "AbuseIPDB1 of 1 (100.0 %; 95 %: 20.7 to 100.0 %)" in shown
+    assert "OTX0 of 1 (0.0 %; 95 %: 0.0 to 79.3 %)\u2013 (it spoke of none)" in shown
+    assert "webshell001not known: none was judged" in shown
+
+
+def test_minutes_that_cost_cost_nothing_where_nobody_answered():
+    nothing = savings({}, {})
+    assert [str(row.hours) for row in nothing] == ["0.0"] * len(nothing)
