@@ -31,7 +31,7 @@ demo: $(VENV)/run.stamp
 	@echo
 	@echo "The same as a page: demo-out/replay.html"
 	@echo
-	@$(BIN)/propolis demo
+	@$(BIN)/propolis demo --report demo-out/report.html
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import selectors
 import socket
@@ -35,6 +36,8 @@ from playbook_service.intake.committer import Committer, Event  # noqa: E402
 from playbook_service.intake.credential import Doorkeeper  # noqa: E402
 from playbook_service.intake.routes import Hooks, health_routes  # noqa: E402
 from playbook_service.intake.siem import load_mapping  # noqa: E402
+from playbook_service.metrics.meter import Meter  # noqa: E402
+from playbook_service.store.contract import Store  # noqa: E402
 from playbook_service.store.sqlite import SqliteStore  # noqa: E402
 from playbook_service.web.application import Application  # noqa: E402
 from playbook_service.web.server import Server  # noqa: E402
@@ -49,7 +52,7 @@ LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 class PerRequest:
     """The obvious way: a transaction, and so a sync to disk, for each request."""
 
-    def __init__(self, store: SqliteStore):
+    def __init__(self, store: Store):
         self._store = store
 
     def commit(self, events: Sequence[Event]) -> list[bool]:
@@ -64,19 +67,23 @@ class Nothing:
         return [True for _ in events]
 
 
-def committer(kind: str, folder: str) -> PerRequest | Nothing | Committer:
-    """What stands behind the hooks, by its name on the command line."""
+def committer(kind: str, folder: str, meter: Meter) -> PerRequest | Nothing | Committer:
+    """What stands behind the hooks, by its name on the command line, counted as the service counts."""
     if kind == "nothing":
         return Nothing()
-    store = SqliteStore(Path(folder) / "propolis.db", CLOCK)
-    return PerRequest(store) if kind == "each" else Committer(store, CLOCK, backlog_limit=10**9).__enter__()
+    store = meter.store(SqliteStore(Path(folder) / "propolis.db", CLOCK))
+    if kind == "each":
+        return PerRequest(store)
+    return Committer(store, CLOCK, backlog_limit=10**9, settled=meter.events).__enter__()
 
 
 def serve(kind: str, folder: str) -> None:
     """The hooks with one of the committers behind them, until the standard input ends."""
-    doorkeeper = Doorkeeper(["bench"])
-    hooks = Hooks(doorkeeper, committer(kind, folder), load_mapping(), body_limit=1024 * 1024)  # type: ignore[arg-type]
-    server = Server(("127.0.0.1", 0), Application([*hooks.routes(), *health_routes(lambda: None)]), CLOCK)
+    doorkeeper, meter = Doorkeeper(["bench"]), Meter(CLOCK)
+    behind = committer(kind, folder, meter)
+    hooks = Hooks(doorkeeper, behind, load_mapping(), body_limit=1024 * 1024)  # type: ignore[arg-type]
+    routes = meter.routes([*hooks.routes(), *health_routes(lambda: None)])
+    server = Server(("127.0.0.1", 0), Application(routes), CLOCK)
     threading.Thread(target=server.run, daemon=True).start()
     print(server.port, flush=True)
     sys.stdin.read()
@@ -161,6 +168,8 @@ class Result(NamedTuple):
     rate: float
     p50: float
     p99: float
+    cpu: float
+    """Microseconds of the server's processor for each: what says something also where others use the machine."""
 
 
 def with_server(kind: str, use: Callable[[Clients, int], None], place: str | None) -> None:
@@ -182,11 +191,12 @@ def measure(kind: str, events: int, place: str | None) -> Result:
     """One run over so many events, after a short warming up."""
     results: list[Result] = []
 
-    def use(clients: Clients, _: int) -> None:
+    def use(clients: Clients, process: int) -> None:
         clients.send(0, min(events, 500))
+        before = worked(process)
         seconds, waits = clients.send(1_000_000_000, events)
         cuts = statistics.quantiles(waits, n=100)
-        results.append(Result(events / seconds, cuts[49], cuts[98]))
+        results.append(Result(events / seconds, cuts[49], cuts[98], (worked(process) - before) / events * 1e6))
 
     with_server(kind, use, place)
     return results[0]
@@ -205,6 +215,7 @@ def compare(events: int, rounds: int, place: str | None) -> Result:
     for kind, name in kinds.items():
         row = medians[kind]
         print(f"{name:28} {row.rate:8,.0f} events/s   p50 {row.p50:6.2f} ms   p99 {row.p99:6.2f} ms", end="")
+        print(f"   {row.cpu:4.0f} us CPU", end="")
         print(f"   {row.rate / own.rate:5.2f} x the service")
     return own
 
@@ -225,6 +236,12 @@ def long_run(events: int, place: str | None) -> bool:
     grown = parts[-1][1] / parts[0][1]
     print(f"first three parts to last three: {slower:.2f} x the time, memory {grown:.2f} x")
     return slower < 1.5 and grown < 1.5
+
+
+def worked(process: int) -> float:
+    """Seconds of processor that a process has used (proc(5): utime and stime, in clock ticks)."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident(process: int) -> int:

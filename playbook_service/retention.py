@@ -1,6 +1,7 @@
 """What is forgotten, and when: handled work and ended records, after the time the operator set.
 
-Leases in force, open questions, labels, suppressions and the audit chain are never forgotten by age.
+Leases in force, open questions, labels, suppressions and the audit chain with its index are never forgotten by age. Of
+a playbook's texts the newest are kept (`engine.version.MOST`); of `control` and `tally` there are a handful of records.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ KINDS: dict[str, tuple[str | None, ...]] = {
     "task": (None,),
     "spent": (None,),
     "session": (None,),
+    "errand": (None,),
+    "trial": (None,),
     lease.KIND: (lease.ENDED, lease.REFUSED),
     approval.KIND: (approval.GRANTED, approval.DENIED, approval.EXPIRED),
     launch.KIND: (launch.ENDED, launch.FAILED, launch.HUMAN),

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 GENESIS = "0" * 64
 """What the first line holds in place of a hash."""
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
 Line = dict[str, Any]
 """`{"n": 1, "prev": <hash>, "at": <UTC text>, ..., "hash": <hash of all the rest>}`."""
 
@@ -35,8 +37,7 @@ class Finding(NamedTuple):
 def digest(line: Mapping[str, Any]) -> str:
     """SHA-256 over the line's canonical JSON without its own hash."""
     bare = {name: value for name, value in line.items() if name != "hash"}
-    text = json.dumps(bare, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(bare).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def seal(previous: Anchor | None, at: str, entry: Mapping[str, Any]) -> Line:

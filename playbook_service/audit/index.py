@@ -7,10 +7,10 @@ read from the chain, and verified there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from playbook_service.store.contract import Filter, Transaction
+from playbook_service.store.contract import Entry, Filter, Fresh, Transaction
 
 KIND = "audit-of"
 NAMES = ("decision", "lease", "case")
@@ -18,6 +18,7 @@ NAMES = ("decision", "lease", "case")
 MARK = ("control", KIND)
 """The record that says up to which line an older version's lines were entered: body `after`; state `done`: all."""
 _LAST = 10**12
+_MOST = 200  # characters: what is longer is no id, and a database has no room for it in an index
 
 
 def is_whole(work: Transaction) -> bool:
@@ -26,10 +27,14 @@ def is_whole(work: Transaction) -> bool:
     return mark is not None and bool(mark.state)
 
 
-def note(work: Transaction, number: int, line: Mapping[str, Any]) -> None:
-    """Enter a line that was just written, in the same transaction."""
-    for value in dict.fromkeys(str(line[name]) for name in NAMES if line.get(name)):
-        work.save(KIND, f"{value}:{_LAST - number:012d}", {}, ref=value)
+def note(work: Transaction, entries: Iterable[Entry]) -> None:
+    """Enter lines of the chain; one that was just written in the same transaction. Twice is once."""
+    work.enter(KIND, [mention for entry in entries for mention in _mentions(entry.number, entry.body)])
+
+
+def _mentions(number: int, line: Mapping[str, Any]) -> list[Fresh]:
+    named = dict.fromkeys(str(line[name]) for name in NAMES if line.get(name))
+    return [Fresh(f"{value}:{_LAST - number:012d}", {}, ref=value) for value in named if len(value) <= _MOST]
 
 
 def numbers(work: Transaction, of: str, *, below: int = 0, limit: int = 50) -> list[int]:

@@ -16,7 +16,7 @@ from playbook_service.audit import index
 from playbook_service.audit.chain import Anchor, Finding, Line, anchor_of, seal, verify
 from playbook_service.engine.crashpoint import reached
 from playbook_service.logs import trail
-from playbook_service.store.contract import Store, Transaction
+from playbook_service.store.contract import Conflict, Store, Transaction
 from propolis.clock import Clock, utc_text
 from propolis.errors import InputError
 
@@ -46,7 +46,8 @@ class Journal:
         told = {**facts, "trace": trail.trace() or None}  # of the alert that led to this, where it is one
         entry = {"action": action, **{name: value for name, value in told.items() if value is not None}}
         line = seal(previous, utc_text(self._clock.now()), entry)
-        index.note(work, work.append(LOG, line).number, line)
+        index.note(work, [work.append(LOG, line)])
+        reached("audit.entered")
         trail.wrote(line)
         return line
 
@@ -78,20 +79,30 @@ class Journal:
 
     def complete_index(self) -> int:
         """Enter the lines of an older version into the index, once, in transactions of a few hundred; returns how many
-        were entered. Killed in the middle it goes on from there."""
+        were entered. Killed in the middle it goes on from there; several nodes at once share the work."""
         entered = 0
         while True:
-            with self._store.transaction() as work:
-                mark = work.get(*index.MARK)
-                if mark is not None and mark.state:
-                    return entered
-                after = int(mark.body["after"]) if mark else 0
-                batch = work.read(LOG, after=after, limit=_BATCH)
-                for entry in batch:
-                    index.note(work, entry.number, entry.body)
-                whole = len(batch) < _BATCH
-                work.save(*index.MARK, {"after": after + len(batch)}, state="done" if whole else "")
-            entered += len(batch)
+            try:
+                number, whole = self._enter_some()
+            except Conflict:  # another node entered the same at this moment
+                continue
+            entered += number
+            if whole:
+                return entered
+
+    def _enter_some(self) -> tuple[int, bool]:
+        """How many were entered, and whether they were the last."""
+        with self._store.transaction() as work:
+            mark = work.get(*index.MARK)
+            if mark is not None and mark.state:
+                return 0, True
+            after = int(mark.body["after"]) if mark else 0
+            batch = work.read(LOG, after=after, limit=_BATCH)
+            index.note(work, batch)
+            whole = len(batch) < _BATCH
+            told = {"after": after + len(batch)}
+            work.save(*index.MARK, told, version=mark.version if mark else 0, state="done" if whole else "")
+        return len(batch), whole
 
 
 class _Seen:

@@ -9,19 +9,17 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from playbook_service.cli import DONE, FINDINGS
-from playbook_service.demo import story, summary
+from playbook_service.demo import leave, story, summary
 from playbook_service.demo.ledger import Ledger
 from playbook_service.demo.people import Person
 from playbook_service.demo.play import Play
 from playbook_service.demo.stage import Stage, Terms
 from playbook_service.demo.voice import Voice
-from playbook_service.lab.lab import PASSWORD
 from propolis.clock import SystemClock
 from propolis.duration import parse_duration
 from propolis.errors import ConfigurationError
@@ -37,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lease", metavar="DURATION", default="25s", help="cut containments to this, to see their end (default: 25s)"
     )
+    parser.add_argument("--report", metavar="FILE", type=Path, help="write what `propolis report` makes of it, a page")
     parser.add_argument(
         "--keep", metavar="DIR", type=Path, help="a new folder for settings, store, audit and log (default: removed)"
     )
@@ -52,11 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
     with _folder(arguments.keep) as folder, Stage(folder, terms, clock) as stage, ExitStack() as people:
         persons = {name: people.enter_context(Person(stage.lab, name)) for name in _PEOPLE}
         play = Play(stage, voice, persons)
-        _perform(play)
+        _perform(play, arguments.report)
         if quiet:
             print(json.dumps(summary.document(play), indent=1), flush=True)
         if arguments.serve:
-            _stay(stage, as_json=quiet)
+            _stay(play, as_json=quiet)
         return exit_code(play.ledger)
 
 
@@ -65,11 +64,13 @@ def exit_code(ledger: Ledger) -> int:
     return DONE if ledger.kept else FINDINGS
 
 
-def _perform(play: Play) -> None:
+def _perform(play: Play, report: Path | None) -> None:
     story.opening(play)
     story.perform(play)
     summary.count(play)
-    summary.show(play)
+    if report is not None:
+        leave.write_report(play, report)
+    summary.show(play, leave.console_of(play.stage), report)
 
 
 @contextmanager
@@ -84,29 +85,13 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     yield keep
 
 
-def _stay(stage: Stage, *, as_json: bool) -> None:
+def _stay(play: Play, *, as_json: bool) -> None:
     """Say where everything is, and wait for Ctrl-C or SIGTERM."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    described = {
-        **stage.lab.describe(), "password": PASSWORD,
-        "propolis": {"url": stage.url, "webhookToken": stage.token, "folder": str(stage.folder)},
-    }  # fmt: skip
-    print(json.dumps(described, indent=2) if as_json else "\n".join(_addresses(described)), flush=True)
+    asked = story.encore(play)
+    found = leave.described(play.stage)
+    print(json.dumps(found, indent=2) if as_json else "\n".join(leave.told(found, asked)), flush=True)
     print("Everything stays up until Ctrl-C.", file=sys.stderr, flush=True)
     stop.wait()
-
-
-def _addresses(described: Mapping[str, Any]) -> Iterator[str]:
-    """Addresses, logins and keys, for people."""
-    hive, cortex, propolis = described["thehive"], described["cortex"], described["propolis"]
-    yield ""
-    yield f"TheHive   {hive['url']}   organisation {described['organisation']}, password {described['password']}"
-    for name, key in hive["keys"].items():
-        yield f"          {hive['logins'][name]:<24} key {key}"
-    yield f"Cortex    {cortex['url']}"
-    for name, key in cortex["keys"].items():
-        yield f"          {name:<24} key {key}"
-    yield f"Propolis  {propolis['url']}   bearer token for its hooks {propolis['webhookToken']}"
-    yield f"          settings, store, audit files and log are in {propolis['folder']}"

@@ -6,7 +6,7 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from playbook_service.cli import COMMANDS, DONE, FINDINGS
+from playbook_service.cli import DONE, FINDINGS
 from playbook_service.commands.opened import print_json, safe
 from playbook_service.doctor.finding import FAIL, LATER, OK, UNKNOWN, WARN, Finding
 from playbook_service.doctor.run import Doctor, Part, Wish
@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, metavar="FILE", help="settings file (default: propolis.yml, if it is there)"
     )
     parser.add_argument("--service", metavar="URL", default="", help="the service's address (default: as listen says)")
+    parser.add_argument(
+        "--console", metavar="URL", default="", help="where browsers reach the console, behind a TLS proxy"
+    )
     parser.add_argument(
         "--wazuh", metavar="DIR", type=Path, help="folder of a Wazuh manager, /var/ossec, to look at too"
     )
@@ -43,11 +46,17 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"--wait must be above 0 and at most {_LONGEST_WAIT:.0f} seconds.")
     settings = load(file=arguments.config)
     wish = Wish(
-        arguments.service, arguments.wazuh, not arguments.no_probe, arguments.run, arguments.backups, arguments.wait
+        arguments.service,
+        arguments.console,
+        arguments.wazuh,
+        not arguments.no_probe,
+        arguments.run,
+        arguments.backups,
+        arguments.wait,
     )
     as_text = arguments.format == "text"
     parts: list[Part] = []
-    with Doctor(settings, SystemClock(), wish, frozenset(COMMANDS)) as doctor:
+    with Doctor(settings, SystemClock(), wish) as doctor:
         for part in doctor.parts():
             parts.append(part)
             if as_text:

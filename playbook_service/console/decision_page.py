@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from playbook_service.console import decision_evidence, story
+from playbook_service.console.contained import answered, ending, path_of, standing
 from playbook_service.console.decision_evidence import section
 from playbook_service.console.decision_words import PLACE, STATES, case_of, state_chip, target_of
 from playbook_service.console.frame import ROOT, chip, facts, moment, table
@@ -15,8 +16,9 @@ from playbook_service.console.frame import target as target_code
 from playbook_service.console.story import Known
 from playbook_service.console.visit import Page, Visit
 from playbook_service.console.what_if import Change, Rules, what_if
-from playbook_service.engine import decided, lease
+from playbook_service.engine import approval, decided, lease
 from playbook_service.parts import options_of
+from playbook_service.replay.words import acting
 from playbook_service.reports.incident_model import Moment
 from playbook_service.reports.words import count, span
 from playbook_service.store.contract import Record, Transaction
@@ -35,13 +37,14 @@ def show(visit: Visit, work: Transaction) -> Page:
     found = story.known(work, key)
     if found is None:
         return _unknown(work, key)
+    now = visit.desk.clock.now()
     body = (
         _head(visit, work, found), _timeline(found), decision_evidence.alert(found),
-        decision_evidence.verdict(found), _decision(found), _question(found), _containment(found), _closing(found),
-        _what_if(visit, found), _audit(found),
+        decision_evidence.verdict(found), _decision(found), _question(found, now), _containment(found, now),
+        _closing(found), _what_if(visit, found), _audit(found),
     )  # fmt: skip
-    target = visible(target_of(found.decision.body["decision"])[:80])
-    return Page(f"{visible(decided.responder_of(found.decision)[:60])} on {target}", join(body))
+    doing = f"{acting(decided.responder_of(found.decision))} {target_of(found.decision.body['decision'])}"
+    return Page(f"Decision: {visible(doing[:80])}", join(body))
 
 
 def _unknown(work: Transaction, key: str) -> Page:
@@ -52,7 +55,8 @@ def _unknown(work: Transaction, key: str) -> Page:
         else "There is no decision of this id, or it is forgotten: the retention set for the service has passed."
     )
     links = el(
-        "p", el("a", "All decisions", href=PLACE, class_="button"), " ",
+        "p", el("a", "The lease", href=path_of("leases", key), class_="button") if hand else None, " ",
+        el("a", "All decisions", href=PLACE, class_="button"), " ",
         el("a", "Audit lines that name it", href=address(f"{ROOT}/audit", of=key[:200]), class_="button"),
     )  # fmt: skip
     return Page("No such decision", el("div", el("p", why), links, class_="card"), status=HTTPStatus.NOT_FOUND)
@@ -73,6 +77,7 @@ def _head(visit: Visit, work: Transaction, found: Known) -> Html:
             ("decided", moment(float(record.body["at"]))),
             ("target", join((target_code(target_of(decision)), f" {_kind(decision)}"))),
             ("by playbook", said(decided.playbook_of(record), 80)),
+            ("responder", said(decided.responder_of(record), 80)),
             ("case", case_of(visit, work, record.ref)),
             ("why not more", said(record.body["why"] or decision["capped_by"], _LONG) if _held_back(record) else None),
             ("decision", code(record.key, 80)),
@@ -122,17 +127,17 @@ def _decision(found: Known) -> Html:
         "The decision",
         facts(
             ("playbooks", books),
-            ("they wanted", state_chip(str(decision["wanted"]))),
+            ("they wanted", state_chip(str(decision["wanted"])) if decision["wanted"] else None),
             ("with the guardrails", state_chip(str(body["outcome"]))),
             ("guardrail", join((said(body["rule"], 200), ": ", said(body["why"], _LONG))) if body["rule"] else None),
-            ("mode in force", said(body["mode"], 40)),
+            ("mode in force", said(body["mode"], 40) if body["mode"] else None),
             ("held back by", said(decision["capped_by"]) if decision["capped_by"] else None),
             ("became", join((state_chip(found.decision.state), " ", said(body["why"], _LONG)))),
             ("for", "for good" if decision["permanent"] else duration_text(int(decision["seconds"]))),
-            ("evidence", _pairs({**decision["numbers"], **decision["evidence"]})),
+            ("evidence", _pairs({**decision["numbers"], **decision["evidence"]}) or None),
             ("policy", code(body["policy"][:12], 12) if body["policy"] else "built in"),
         ),
-        el("p", "What the playbooks said:"), reasons,
+        (el("p", "What the playbooks said:"), reasons) if decision["reasons"] else None,
     )  # fmt: skip
 
 
@@ -143,55 +148,56 @@ def _pairs(found: Mapping[str, Any]) -> Html:
 # what became of it --------------------------------------------------------------------------------------------------
 
 
-def _question(found: Known) -> Html | None:
+def _question(found: Known, now: float) -> Html | None:
     if found.question is None:
         return None
     body = found.question.body
-    given = [f"{login}: {word}" for login, word in body.get("given", [])]
+    is_open = found.question.state in (approval.ASKED, approval.WAITING)
+    given = [f"{login}: {word}" for login, word in body["given"]]
     return section(
         "The question to an analyst",
         facts(
-            ("stands", chip(_ANSWERS.get(found.question.state, "plain"), found.question.state)),
-            ("asked", moment(body.get("asked_at"))),
-            ("who may answer", said(", ".join(body["approvers"]) or "any analyst")),
+            ("stands", answered(found.question, now)),
+            ("question", el("a", "its page", href=path_of("approvals", found.question.key))),
+            ("asked", moment(body["asked_at"]) if body["asked_at"] else None),
+            ("who may answer", said(", ".join(map(str, body["approvers"])) or "any analyst")),
             ("answers needed", str(body["needed"])),
-            ("answered by", said(", ".join(body["answers"])) if body["answers"] else None),
+            ("answered by", said(", ".join(map(str, body["answers"]))) if body["answers"] else None),
             ("answers so far", said(", ".join(given)) if given else None),
-            ("lapses", moment(float(body["expires"]))),
+            ("lapses", moment(float(body["expires"])) if is_open else None),
             ("why it ended so", said(body["why"], _LONG) if body["why"] else None),
         ),
     )
 
 
-_ANSWERS = {"asked": "ask", "waiting": "ask", "granted": "act", "denied": "safe", "expired": "alone"}
-_LEASES = {lease.WISHED: "ask", lease.ACTIVE: "act", lease.DOUBTFUL: "stopped", lease.RELEASING: "ask",
-           lease.ENDED: "safe", lease.REFUSED: "alone"}  # fmt: skip
-
-
-def _containment(found: Known) -> Html | None:
+def _containment(found: Known, now: float) -> Html | None:
     if found.lease is None:
         return None
-    body, released = found.lease.body, found.lease.body.get("released") or {}
-    report, grant = body["report"], body["grant"]
-    renewed = int(body.get("renewals", 0))
-    until = "until somebody releases it" if body.get("permanent") else moment(body["until"])
+    body, released = found.lease.body, found.lease.body["released"]
+    report, grant, over = body["report"], body["grant"], found.lease.state in (lease.ENDED, lease.REFUSED)
+    renewed, refused = int(body["renewals"]), found.lease.state == lease.REFUSED
     return section(
         "The containment",
         facts(
-            ("stands", chip(_LEASES.get(found.lease.state, "plain"), found.lease.state)),
+            ("stands", standing(found.lease)),
+            ("lease", el("a", "its page", href=path_of("leases", found.lease.key))),
             ("on the word of", said(grant["by"])),
             ("where", said(body["where"]) if body["where"] else None),
-            ("until", until),
-            ("the responder says", said(report.get("message"), _LONG) if report.get("message") else None),
-            ("verified", _verified(report)),
+            ("until", None if over else ending(found.lease, now)),
+            ("why not" if refused else "the responder said", _told(report)),
+            ("verified", None if refused else _verified(report)),
             ("renewed", count(renewed, "time") if renewed else None),
-            ("failed undos", str(body["undos"]) if body["undos"] else None),
-            ("ended by", said(body["ended_by"]) if body["ended_by"] else None),
-            ("ended", moment(body.get("ended_at")) if body.get("ended_at") else None),
-            ("the undo says", said(released.get("message"), _LONG) if released.get("message") else None),
+            ("failed releases", str(body["undos"]) if body["undos"] else None),
+            ("released by" if over else "release asked for by", said(body["ended_by"]) if body["ended_by"] else None),
+            ("ended", moment(body["ended_at"]) if body["ended_at"] else None),
+            ("the undo said", _told(released)),
             ("undo verified", _verified(released) if released else None),
         ),
     )
+
+
+def _told(report: Mapping[str, Any]) -> Html | None:
+    return said(report["message"], _LONG) if report.get("message") else None
 
 
 def _verified(report: Mapping[str, Any]) -> Html | None:
@@ -223,7 +229,13 @@ def _closing(found: Known) -> Html | None:
 
 
 def _what_if(visit: Visit, found: Known) -> Html:
-    told = what_if(found.evidence, _rules(visit))
+    try:
+        told = what_if(found.evidence, _rules(visit))
+    except (LookupError, TypeError, ValueError, AttributeError):  # what an older version wrote may lack anything
+        told = None
+    if told is None:
+        nothing = "What is on record of it is not enough to decide again."
+        return section("What would have changed it", el("p", nothing, class_="note"))
     if told.changes:
         listed = _changes(told.changes)
     else:

@@ -20,6 +20,7 @@ from propolis.http import HttpError
 
 _LOG = logging.getLogger("propolis.console")
 _TOLD = 700  # characters of a sentence that outlives a redirect; a cookie of 4 KB holds as many of any script
+_LONGEST = 2000  # characters of login and secret; a header holds no more of them than 8 KB
 _NOBODY = "TheHive does not know this account and secret."
 
 
@@ -118,7 +119,7 @@ class Door:
     def _proved(self, login: str, secret: str) -> Me:
         """The account, by TheHive's word. Raises Failure."""
         tools = self._desk.engine()
-        if not secret.strip():
+        if not secret.strip() or len(login) + len(secret) > _LONGEST:
             raise Failure(HTTPStatus.UNAUTHORIZED, _NOBODY)
         try:
             me = tools.hive.signed_in(login, secret) if login else tools.hive.whose(secret)

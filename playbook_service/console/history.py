@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from playbook_service.engine import approval, launch, lease, ruling
+from playbook_service.console import contained, whole
+from playbook_service.engine import approval, launch, ruling
 from playbook_service.store.contract import Filter, Record, Transaction
 
 _STARTS = 200
@@ -26,10 +27,10 @@ class Event(NamedTuple):
 
 def history(work: Transaction, record: Record) -> list[Event]:
     """Everything about a lease, first things first."""
-    grant = lease.Grant(**record.body["grant"])
+    record, grant = whole.whole(record), whole.grant_of(record)
     found = [
-        *_decided(work.get(ruling.KIND, record.key)),
-        *_asked(work.get(approval.KIND, record.key)),
+        *_decided(whole.get(work, ruling.KIND, record.key)),
+        *_asked(whole.get(work, approval.KIND, record.key)),
         *(_started(start) for start in _starts(work, record.key, grant.entity_id)),
         *_over(record),
     ]
@@ -47,31 +48,36 @@ def _decided(decision: Record | None) -> Iterator[Event]:
 def _asked(question: Record | None) -> Iterator[Event]:
     if question is None:
         return
-    body = question.body
-    yield Event(float(body.get("asked_at") or 0.0), "an analyst was asked", "", "")
+    body, by = question.body, ", ".join(map(str, question.body["answers"]))
+    yield Event(float(body["asked_at"]), "an analyst was asked")
     if question.state not in (approval.ASKED, approval.WAITING):
-        yield Event(question.updated_at, f"answered: {question.state}", ", ".join(body["answers"]), str(body["why"]))
+        word = question.state if by or question.state != approval.DENIED else contained.NOT_GRANTED
+        yield Event(question.updated_at, f"the question ended: {word}", by, str(body["why"]))
 
 
 def _starts(work: Transaction, key: str, entity: str) -> list[Record]:
     """The starts for a lease. One that was begun by hand has no parameters of ours: its launch is named after it."""
     found = work.find(launch.KIND, Filter(ref=entity, limit=_STARTS)) if entity else []
-    return [one for one in found if key in (one.body["wish"]["parameters"].get("lease"), one.key.partition(":")[2])]
+    starts = [whole.whole(one) for one in found]
+    return [one for one in starts if key in (one.body["wish"]["parameters"].get("lease"), one.key.partition(":")[2])]
 
 
 def _started(start: Record) -> Event:
     body = start.body
-    ended = body["ended"] or {}
+    ended = body["ended"]
     renewal = ", to extend it" if body["wish"]["parameters"].get("renew") else ""
-    said = str((ended.get("full") or {}).get("message") or ended.get("error") or body["why"])
+    said = str(ended["full"].get("message") or ended["error"] or body["why"])
     job = f" Cortex job {body['job']}." if body["job"] else ""
     words = {launch.INTENDED: "is to be started", launch.ASKING: "was asked for", launch.RUNNING: "runs"}
-    word = words.get(start.state, "ended" if ended.get("success") else "failed")
+    word = words.get(start.state, "ended" if ended["success"] else "failed")
     at = float(body["asked_at"]) or start.updated_at
     return Event(at, f"{body['wish']['responder']} {word}{renewal}", "", f"{said}{job}".strip())
 
 
 def _over(record: Record) -> Iterator[Event]:
-    if record.body.get("ended_at"):
-        told = str((record.body.get("released") or {}).get("message") or "")
+    if record.body["ended_at"]:
+        told = str(record.body["released"].get("message") or "")
         yield Event(float(record.body["ended_at"]), "it ended", record.body["ended_by"] or "its time", told)
+    elif contained.is_left(record):
+        told = "Whether it was contained is not known, and the undo failed: look at the product."
+        yield Event(record.updated_at, contained.LEFT, "", told)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from playbook_service.audit import index
 from playbook_service.audit.journal import LOG
+from playbook_service.console import whole
 from playbook_service.console.again import Evidence
 from playbook_service.engine import approval, arrival, enrichment, lease, placement, ruling
 from playbook_service.engine.deciding import VERDICT
@@ -60,7 +61,7 @@ class Known(NamedTuple):
 
 def known(work: Transaction, key: str) -> Known | None:
     """What there is on a decision; None where there is no decision of that id (any more)."""
-    decision = work.get(ruling.KIND, key)
+    decision = whole.get(work, ruling.KIND, key)
     if decision is None:
         return None
     body, case_id = decision.body, decision.ref
@@ -69,14 +70,14 @@ def known(work: Transaction, key: str) -> Known | None:
     return Known(
         decision, _get(work, arrival.KIND, body["alert"]),
         _get(work, enrichment.KIND, verdict.body.get("run") if verdict else ""), verdict,
-        work.get(approval.KIND, key), work.get(lease.KIND, key), _get(work, placement.CASE, case_id),
+        _get(work, approval.KIND, key), _get(work, lease.KIND, key), _get(work, placement.CASE, case_id),
         _get(work, closure.KIND, case_id), tuple(lines_at(work, reversed(numbers[:MOST_LINES]))),
         len(numbers) > MOST_LINES,
     )  # fmt: skip
 
 
 def _get(work: Transaction, kind: str, key: Any) -> Record | None:
-    return work.get(kind, str(key)) if key else None
+    return whole.get(work, kind, str(key or ""))
 
 
 def lines_at(work: Transaction, numbers: Any) -> Iterator[Entry]:
@@ -106,10 +107,11 @@ def _before(found: Known) -> Iterator[Moment]:
     if found.verdict is not None:
         began = float(found.run.body.get("began") or 0.0) if found.run is not None else 0.0
         if found.run is not None and 0.0 < began <= float(found.verdict.body["at"]):  # it may have been run again since
-            names = ", ".join(str(name) for name in found.run.body["analyzers"])
+            names = ", ".join(str(name) for name in found.run.body.get("analyzers") or ())
             yield Moment(began, "plain", "asked", f"analyzers were asked: {names}")
         full, told = found.verdict.body["full"], found.verdict.body["observable"]
-        text = f"{told['data']}: {full.get('verdict')}, which advises to {full.get('recommendation')}"
+        advice = f", which advises to {full['recommendation']}" if full.get("recommendation") else ""
+        text = f"{told['data']}: {full.get('verdict') or 'no verdict on record'}{advice}"
         yield Moment(float(found.verdict.body["at"]), "plain", "verdict", text)
 
 

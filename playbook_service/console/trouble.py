@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 from playbook_service.audit.journal import LOG
 from playbook_service.console import contained
-from playbook_service.console.contained import grant_of
 from playbook_service.console.frame import ROOT
 from playbook_service.console.visit import Desk
+from playbook_service.console.whole import grant_of, whole
 from playbook_service.engine import lease
 from playbook_service.engine.step import STEPS
 from playbook_service.reload import Reloading
-from playbook_service.store.contract import Entry, Filter, Item, Transaction
+from playbook_service.store.contract import Entry, Filter, Item, Record, Transaction
+from propolis.duration import duration_text
 from propolis.guardrails import PolicyError
 
 QUEUES = ("inbox", STEPS)
@@ -26,6 +27,9 @@ _DUE = 200
 _TAIL = 300
 """Lines at the end of the audit chain that are looked through."""
 _LEASES = 20
+_LATE = 300.0
+"""Seconds past its end after which a containment should have begun to be undone."""
+_NAME = 120
 _TELLING = frozenset(
     ("set aside", "release failed", "renewal failed", "left to a person", "not contained", "escalated")
 )
@@ -75,21 +79,48 @@ def _surroundings(desk: Desk) -> Iterator[Trouble]:
 
 
 def _leases(work: Transaction, now: float) -> Iterator[Trouble]:
-    for record in work.find(lease.KIND, Filter(state=lease.ACTIVE, due_before=now, limit=_LEASES)):
-        tries = int(record.body["undos"])
-        if tries:
-            yield Trouble(
-                f"{grant_of(record).target} is contained still, though its time is over: the release failed "
-                f"{tries} {'time' if tries == 1 else 'times'}.",
-                "It is tried again for ever. See what the responder says, or undo it at the product.",
-                contained.path_of("leases", record.key),
-            )
+    over = work.find(lease.KIND, Filter(state=lease.ACTIVE, due_before=now, limit=_LEASES))
+    tried = [
+        one for one in work.find(lease.KIND, Filter(state=lease.RELEASING, limit=_LEASES)) if one.body.get("undos")
+    ]
+    for record in [*over, *tried]:
+        found = _not_released(whole(record), now)
+        if found is not None:
+            yield found
     for record in work.find(lease.KIND, Filter(state=lease.DOUBTFUL, limit=_LEASES)):
-        yield Trouble(
-            f"Whether {grant_of(record).target} is contained is not known.",
-            "Look at the product. At its end the undo runs all the same; it touches only what carries our mark.",
-            contained.path_of("leases", record.key),
-        )
+        yield _doubtful(record)
+
+
+def _not_released(record: Record, now: float) -> Trouble | None:
+    """One that should be over: its undo failed, or was not begun for minutes."""
+    name, path = _name(record), contained.path_of("leases", record.key)
+    tries, late = int(record.body["undos"]), now - float(record.body["until"])
+    if record.body.get("doubtful"):
+        return _doubtful(record)
+    if tries:
+        return Trouble(
+            f"{name} is contained still, though its time is over: the release failed "
+            f"{tries} {'time' if tries == 1 else 'times'}.",
+            "It is tried again for ever. See what the responder says, or undo it at the product.", path,
+        )  # fmt: skip
+    if late > _LATE:
+        return Trouble(
+            f"{name} is contained still, {duration_text(late // 60 * 60)} past its end, and its release has not begun.",
+            "See what waits, and why, below; or undo it at the product.", path,
+        )  # fmt: skip
+    return None
+
+
+def _doubtful(record: Record) -> Trouble:
+    return Trouble(
+        f"Whether {_name(record)} is contained is not known.",
+        "Look at the product. At its end the undo runs all the same; it touches only what carries our mark.",
+        contained.path_of("leases", record.key),
+    )
+
+
+def _name(record: Record) -> str:
+    return grant_of(record).target[:_NAME]
 
 
 def set_aside(work: Transaction, limit: int) -> list[Item]:

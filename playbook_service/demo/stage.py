@@ -141,6 +141,8 @@ class Stage:
         for name, flavours in _FLAVOURS.items():
             for flavour in flavours:
                 lab.enable(f"{flavour}_1_0", self._configuration(name))
+        if analyzers:
+            lab.enable("ConsensusScore_1_0", jobCache=0)  # as docs/install.md says: its inputs change
         lab.enable_all()
         return lab
 
@@ -158,8 +160,9 @@ class Stage:
 
     def _start_service(self) -> None:
         """The service comes up first, so that TheHive's webhook has somewhere to go."""
-        self.service = Service(load({}, self._settings()), self.clock)
+        self.service = Service(load({}, self._settings(port=0)), self.clock)
         self.service.start()
+        self._settings(self.service.port)
         lab = self.lab
         access = Access(lab.thehive_url, lab.version, lab.keys.admin, lab.keys.orgadmin, ORGANISATION)
         self.prepared = prepare(access, f"{self.url}/hooks/thehive", self.token)
@@ -169,11 +172,12 @@ class Stage:
                 raise PropolisError(f"The engine did not start within {_STARTS_WITHIN:g} s: see {self._log.path}.")
             self.clock.sleep(0.05)
 
-    def _settings(self) -> Path:
-        """The service's settings file, as an operator would write it; only its owner can read the folder."""
+    def _settings(self, port: int) -> Path:
+        """The service's settings file, as an operator would write it; only its owner can read the folder. Once the
+        service has a port it names that, so that commands and `propolis doctor` find it."""
         path = self.folder / "propolis.yml"
         lines = {
-            "listen": "127.0.0.1:0", "data_dir": self.folder / "data", "mode": "enforce",
+            "listen": f"127.0.0.1:{port}", "data_dir": self.folder / "data", "mode": "enforce",
             "playbooks": self.shelf.folder, "policy": self.folder / "policy.yml", "webhook_token": self.token,
             "thehive_url": self.lab.thehive_url, "thehive_key": self.lab.keys.service,
             "cortex_url": self.lab.cortex_url, "cortex_key": self.lab.keys.cortex_service,

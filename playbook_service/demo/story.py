@@ -28,6 +28,8 @@ THIEF = "203.0.113.41"
 SHOCKER = "203.0.113.99"
 CDN = "198.51.100.80"
 SPOTTED = "203.0.113.18"
+DEFACED = "web02"
+_WEB_SHELL = ("1794889363.67233", "1794889369.68952")
 _FIVE_SEVEN_TEN = (
     "1794881647.14228", "1794881652.15815", "1794881657.17404", "1794881662.18989", "1794881667.20572",
     "1794881672.22161", "1794881677.23750",
@@ -311,6 +313,18 @@ def opening(play: Play) -> None:
     short = duration_text(stage.terms.lease)
     said = f"at {stage.url}, the playbooks that ship (all observe), the samples' policy with leases cut to {short}"
     play.voice.tell("Propolis", said)
+
+
+def encore(play: Play) -> str:
+    """For those who look around afterwards: one more attack, about which a question is left standing. Returns the host
+    that it is about, or nothing where no question came."""
+    try:
+        play.send(play.alerts(*_WEB_SHELL))
+        play.witness.question(play.witness.decision(DEFACED, "IsolateHost", "ask").key)
+    except PropolisError as error:
+        play.voice.tell("demo", f"no question is left standing: {error.message}", "act")
+        return ""
+    return DEFACED
 
 
 def _case_of(play: Play, document: dict[str, Any]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from playbook_service.demo.ledger import Ledger, Row, median
@@ -42,8 +43,8 @@ def document(play: Play) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def show(play: Play) -> None:
-    """The summary, line by line."""
+def show(play: Play, console: str, report: Path | None) -> None:
+    """The summary, line by line; `report` is where the report of it was written, if it was."""
     ledger, voice = play.ledger, play.voice
     voice.line()
     voice.line(voice.paper.ink("What happened", "head"))
@@ -56,6 +57,10 @@ def show(play: Play) -> None:
             voice.line(line)
     voice.line()
     _promises(play, ledger)
+    voice.line()
+    voice.line(f"As people see it: the console at {console} (stays up with `propolis demo --serve`).")
+    written = f"here {report}" if report else "here not written (`propolis demo --report FILE`)"
+    voice.line(f"As management sees it: `propolis report`, {written}.")
 
 
 def _cells(row: Row) -> Sequence[str]:

@@ -179,9 +179,9 @@ def _guarded(name: str, looking: Callable[[], Iterator[Finding]]) -> Iterator[Fi
 
 def metrics(service: Client, settings: Settings) -> Finding:
     """Whether Prometheus finds at the service what it is to read there."""
-    name, tokens = "metrics", settings.get("metrics_token") or ()
-    if not settings.get("metrics", True):
-        return later(name, "switched off (the setting metrics)")
+    name, tokens = "metrics", settings["metrics_token"]
+    if not settings["metrics"]:
+        return ok(name, "switched off (the setting metrics)")
     headers = {"Authorization": f"Bearer {tokens[0]}"} if tokens else {}
     try:
         answer = service.get("/metrics", headers=headers, accept=(200, 401, 403, 404))
@@ -193,13 +193,12 @@ def metrics(service: Client, settings: Settings) -> Finding:
     if not any(line.startswith(_BUILD_INFO) for line in answer.text.splitlines()):
         fix = "restart the service in this version; if another program answers there, correct listen or --service"
         return warn(name, f"/metrics has no {_BUILD_INFO} ({answer.status}): Prometheus would see nothing", fix)
-    return ok(name, "Prometheus can read them at /metrics")
+    whom = "Prometheus, with the token," if tokens else "Prometheus on this machine (no metrics_token)"
+    return ok(name, f"{whom} can read them at /metrics")
 
 
-def reports(store: Store | None, commands: frozenset[str]) -> Finding:
+def reports(store: Store | None) -> Finding:
     """Whether a report could be written; when the last one was is not known, as none is kept."""
-    if "report" not in commands:
-        return later("reports", "there is no command for them yet")
     if store is None:
         return unknown("reports", "there is no store that can be read", "see Keeping: store")
     with store.reading() as look:

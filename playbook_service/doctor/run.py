@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from playbook_service.doctor import cortex, flow, inbox, keeping, runs, service, thehive, wazuh
+from playbook_service.doctor import console, cortex, flow, inbox, keeping, runs, service, thehive, wazuh
 from playbook_service.doctor.finding import Finding, fail, ok, unknown
 from playbook_service.hive.contract import Hive
 from playbook_service.hive.model import Me
@@ -24,6 +24,8 @@ class Wish(NamedTuple):
 
     service: str = ""
     """The service's address, where it is not at `listen`."""
+    console: str = ""
+    """Where browsers reach the console, if not there."""
     wazuh: Path | None = None
     """Folder of a Wazuh manager."""
     probe: bool = True
@@ -45,11 +47,10 @@ class Part(NamedTuple):
 class Doctor:
     """Looks at one service and all around it. A context manager."""
 
-    def __init__(self, settings: Settings, clock: Clock, wish: Wish, commands: frozenset[str] = frozenset()):
+    def __init__(self, settings: Settings, clock: Clock, wish: Wish):
         self._settings = settings
         self._clock = clock
         self._wish = wish
-        self._commands = commands
         self._stack = ExitStack()
         self._playbooks: Playbooks | None = service.playbooks_now(settings)
         self._hive: Hive | None = None
@@ -147,7 +148,11 @@ class Doctor:
         yield from flow.look(self._store, self._hive, self._clock)
         client = self._stack.enter_context(service.client_of(self._settings, self._clock, self._wish.service))
         yield flow.metrics(client, self._settings)
-        yield flow.reports(self._store, self._commands)
+        yield flow.reports(self._store)
+        if self._wish.console:
+            line = service.client_of(self._settings, self._clock, self._wish.console, "--console")
+            client = self._stack.enter_context(line)
+        yield console.look(client, self._settings, self._hive)
 
     def _webhook(self) -> Finding:
         if not self._wish.probe:

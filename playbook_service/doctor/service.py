@@ -28,11 +28,11 @@ def address_of(settings: Settings, given: str) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def client_of(settings: Settings, clock: Clock, given: str = "") -> Client:
+def client_of(settings: Settings, clock: Clock, given: str = "", option: str = "--service") -> Client:
     """A line to the service; its own certificate counts as a CA, where it has one. Raises ConfigurationError."""
     return session(
         address_of(settings, given), ca_file=settings["tls_certificate"] or None, retries=0, budget=15.0,
-        timeout=(3.0, 10.0), clock=clock, name="--service",
+        timeout=(3.0, 10.0), clock=clock, name=option,
     )  # fmt: skip
 
 

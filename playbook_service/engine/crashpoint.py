@@ -40,6 +40,8 @@ POINTS: Mapping[str, str] = {
     "lease.undoing": "a lease is being undone, the undo was not started",
     "lease.undone": "the undo has ended, its lease has not",
     "note.written": "the case is told, the step does not know it",
+    "decided.entered": "a decision is recorded and in the register, its words are not, and none of it is committed",
+    "audit.entered": "a line is in the chain and in its index, and neither is committed",
     "audit.written": "a line is in the audit file and perhaps not on the disk",
 }
 """Name -> what is true there."""

@@ -12,7 +12,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from playbook_service.store.contract import Filter, Record, Store, Transaction
+from playbook_service.engine.crashpoint import reached
+from playbook_service.store.contract import Conflict, Filter, Fresh, Record, Store, Transaction
 from propolis.alert import Alert
 
 KIND, TERM = "decided", "decided-term"
@@ -30,9 +31,11 @@ def note(work: Transaction, record: Record) -> None:
     """Enter a decision that was just recorded, in the same transaction."""
     key = f"{_LAST - int(float(record.body['at']) * 1000):013d}:{record.key}"
     playbook = playbook_of(record)
-    work.save(KIND, key, {}, state=record.state, ref=playbook)
-    for number, term in enumerate(terms(work, record)):
-        work.save(TERM, f"{key}:{number}", {"playbook": playbook}, state=record.state, ref=term)
+    work.enter(KIND, [Fresh(key, {}, record.state, playbook)])
+    reached("decided.entered")
+    body = {"playbook": playbook}
+    found = enumerate(terms(work, record))
+    work.enter(TERM, [Fresh(f"{key}:{number}", body, record.state, term) for number, term in found])
 
 
 def terms(work: Transaction, record: Record) -> tuple[str, ...]:
@@ -128,16 +131,24 @@ def _fits(entry: Record, state: str, playbook: str) -> bool:
 
 def complete(store: Store) -> int:
     """Enter what an older version decided, once, in transactions of a few hundred; returns how many were entered.
-    Killed in the middle it goes on from there: an entry that is there is written over by itself."""
-    entered, after = 0, None
+    Killed in the middle, or done by two nodes at once, it is begun anew: what is entered stays as it is."""
+    entered, after = 0, ""
     while True:
-        with store.transaction() as work:
-            if work.get(*_WHOLE) is not None:
-                return entered
-            page = work.find(DECISION, Filter(after_key=after, limit=_PAGE))
-            for record in page:
-                note(work, record)
-            if len(page) < _PAGE:
-                work.save(*_WHOLE, {})
+        try:
+            with store.transaction() as work:
+                if work.get(*_WHOLE) is not None:
+                    return entered
+                page = _enter_page(work, after)
+        except Conflict:  # another node decided something at this moment, or does the same as this one
+            continue
         entered += len(page)
         after = page[-1].key if page else after
+
+
+def _enter_page(work: Transaction, after: str) -> list[Record]:
+    page = work.find(DECISION, Filter(after_key=after, limit=_PAGE))
+    for record in page:
+        note(work, record)
+    if len(page) < _PAGE:
+        work.save(*_WHOLE, {}, version=0)
+    return page

@@ -7,6 +7,7 @@ the switch was thrown is decided under it.
 
 from __future__ import annotations
 
+import threading
 from typing import NamedTuple
 
 from playbook_service.audit.journal import Journal
@@ -27,14 +28,24 @@ class Lowered(NamedTuple):
 
 
 class Switch:
-    """What this process knows of it. One that has never looked lowers nothing."""
+    """What this process knows of it. One that has never looked lowers nothing.
+
+    Threads share it, and on PostgreSQL a transaction that began earlier may look later: what it sees never takes the
+    place of what is newer.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._version = 0
         self._lowered = Lowered()
 
     def look(self, work: Transaction) -> None:
-        """Know it as this transaction sees it."""
-        self._lowered = lowered(work)
+        """Know it as this transaction sees it, or better."""
+        record = work.get(KIND, KEY)
+        version = record.version if record is not None else 0
+        with self._lock:
+            if version >= self._version:
+                self._version, self._lowered = version, _lowered(record)
 
     def under(self, mode: str) -> str:
         """The more careful of a mode and what the switch leaves of it."""
@@ -50,7 +61,10 @@ class Fixed(Switch):
 
 def lowered(work: Transaction) -> Lowered:
     """How the switch stands."""
-    record = work.get(KIND, KEY)
+    return _lowered(work.get(KIND, KEY))
+
+
+def _lowered(record: Record | None) -> Lowered:
     return Lowered(record.state, **record.body) if record is not None and record.state else Lowered()
 
 

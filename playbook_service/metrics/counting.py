@@ -14,6 +14,7 @@ from typing import NamedTuple
 from playbook_service.audit.chain import anchor_of
 from playbook_service.audit.journal import LOG
 from playbook_service.metrics.family import Measured
+from playbook_service.metrics.hours import Hours
 from playbook_service.metrics.tally import FOLD, Tally
 from playbook_service.store.contract import Conflict, Entry, Record, Store, Transaction
 
@@ -60,6 +61,12 @@ class Counting:
                 if self._page() <= self._upto():
                     return
 
+    def keep(self) -> None:
+        """Save what was counted, however little it is. Raises StoreError."""
+        with self._lock:
+            if self._tally is not None and self._upto() > self._kept:
+                self._keep(self._tally)
+
     def _upto(self) -> int:
         return self._tally.upto.number if self._tally else 0
 
@@ -90,6 +97,28 @@ class Counting:
         with suppress(Conflict), self._store.transaction() as work:  # another node keeps the same at this moment
             _save(work, tally)
         self._kept = tally.upto.number
+
+
+class Lately(NamedTuple):
+    """The hours as they can be told without a scan: up to the line `upto` of the chain's `newest`. `uncounted` lines
+    are not in what is kept."""
+
+    hours: Hours
+    upto: int
+    newest: int
+    uncounted: int
+
+
+def lately(work: Transaction, most: int) -> Lately:
+    """The kept hours, with at most so many lines that came since. They are not verified: a scrape does that."""
+    record, newest = work.get(KIND, KEY), work.last(LOG)
+    tally = (Tally.of(record.body) if record is not None else None) or Tally()
+    lines = work.read(LOG, after=tally.upto.number, limit=most)
+    for line in lines:
+        if isinstance(line.body, dict):
+            tally.hours.count(line.body)
+    end = newest.number if newest else 0
+    return Lately(tally.hours, tally.upto.number + len(lines), end, max(0, end - tally.upto.number))
 
 
 def _save(work: Transaction, tally: Tally) -> None:

@@ -14,9 +14,10 @@ from typing import Any
 from playbook_service.audit.chain import GENESIS, Anchor, Line, verify
 from playbook_service.metrics import catalogue as what
 from playbook_service.metrics.family import Family, Measured
+from playbook_service.metrics.hours import Hours
 from playbook_service.metrics.sums import Sums
 
-FOLD = 1
+FOLD = 2
 _UNKNOWN = "unknown"
 _KEY = re.compile(r"[a-z][a-z0-9_. ]{0,40}")
 """How the name of a rule begins, before a colon: the policy's key, or some words. What follows may name a network."""
@@ -30,6 +31,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.upto = Anchor(0, GENESIS)
+        self.hours = Hours()
         self._sums = Sums(what.TALLIED)
 
     def count(self, lines: Sequence[Any]) -> None:
@@ -40,6 +42,7 @@ class Tally:
         for line in lines:
             if isinstance(line, dict):
                 _add(self._sums, line)
+                self.hours.count(line)
         self.upto = Anchor(self.upto.number + len(lines), _hash_of(lines[-1])) if lines else self.upto
 
     def cut_off(self, end: Anchor) -> None:
@@ -53,7 +56,10 @@ class Tally:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return {"fold": FOLD, "number": self.upto.number, "hash": self.upto.hash, "sums": self._sums.to_dict()}
+        return {
+            "fold": FOLD, "number": self.upto.number, "hash": self.upto.hash, "sums": self._sums.to_dict(),
+            "hours": self.hours.to_dict(),
+        }  # fmt: skip
 
     @staticmethod
     def of(document: Mapping[str, Any]) -> Tally | None:
@@ -63,6 +69,7 @@ class Tally:
         tally = Tally()
         tally.upto = Anchor(int(document["number"]), str(document["hash"]))
         tally._sums.take(document["sums"])
+        tally.hours = Hours.of(document["hours"])
         return tally
 
 

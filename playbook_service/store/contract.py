@@ -15,7 +15,7 @@ same time; nothing in the contract relies on a process's memory:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -56,6 +56,15 @@ class Record(NamedTuple):
     """What it belongs to, such as a case id."""
     due: float | None
     updated_at: float
+
+
+class Fresh(NamedTuple):
+    """A record as it is entered."""
+
+    key: str
+    body: Body
+    state: str = ""
+    ref: str = ""
 
 
 class Entry(NamedTuple):
@@ -172,6 +181,11 @@ class Transaction(ABC):
     ) -> Record:
         """Write a record. `version` is that of the record as it was read, 0 for one that must not exist yet, None to
         write whatever is there. Raises Conflict."""
+
+    @abstractmethod
+    def enter(self, kind: str, records: Sequence[Fresh]) -> None:
+        """Write records that say the same whoever writes them, as the entries of an index do: one that is there
+        already stays as it is. All together cost little more than one that is saved."""
 
     @abstractmethod
     def find(self, kind: str, wanted: Filter = Filter()) -> list[Record]:  # noqa: B008 - it is immutable

@@ -31,6 +31,9 @@ class Look(Transaction):
     def save(self, *_: Any, **__: Any) -> NoReturn:
         _refuse("records be saved")
 
+    def enter(self, *_: Any, **__: Any) -> NoReturn:
+        _refuse("records be entered")
+
     def delete(self, *_: Any, **__: Any) -> NoReturn:
         _refuse("records be deleted")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from playbook_service.store.contract import (
     Conflict,
     Entry,
     Filter,
+    Fresh,
     Item,
     LostClaim,
     Record,
@@ -184,6 +185,10 @@ class _MemoryTransaction(Transaction):
         record = Record(kind, key, _copy(body), stored + 1, state, ref, due, self._now)
         self.records[kind, key] = record
         return record._replace(body=_copy(body))
+
+    def enter(self, kind: str, records: Sequence[Fresh]) -> None:
+        for key, body, state, ref in records:
+            self.records.setdefault((kind, key), Record(kind, key, _copy(body), 1, state, ref, None, self._now))
 
     def find(self, kind: str, wanted: Filter = Filter()) -> list[Record]:  # noqa: B008
         found = self._matching(kind, wanted)

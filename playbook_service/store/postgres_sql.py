@@ -7,11 +7,13 @@ that checks, writes and the commit travel together and nobody's turn is spent wa
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from playbook_service.store.contract import Body, Entry, Filter, Item, Record
+from playbook_service.store.contract import Body, Entry, Filter, Fresh, Item, Record
 from propolis.errors import InputError
 
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _MOST_KEY = 2000  # bytes; an index of PostgreSQL takes no more than 2,704 in a row
 
 
@@ -89,6 +91,22 @@ def saving(record: Record, text: str) -> Statement:
         values = (text, state, ref, record.due, record.updated_at, record.kind, key, record.version - 1)
     sql = f"with saved as ({write}) select must(exists (select from saved), %s)"  # noqa: S608 - fixed words only
     return Statement(sql, (*values, to_text(said)))
+
+
+_ENTER = (
+    f"insert into record ({RECORD}) select %s, key, body, 1, state, ref, null, %s "  # noqa: S608 - fixed words only
+    "from unnest(%s::text[], %s::text[], %s::text[], %s::text[]) as fresh (key, body, state, ref) "
+    "on conflict do nothing"
+)
+
+
+def entering(kind: str, records: Sequence[Fresh], now: float) -> Statement:
+    """Write those that are not there yet."""
+    columns = [
+        [to_key(one.key) for one in records], [dump(one.body) for one in records],
+        [to_text(one.state) for one in records], [to_text(one.ref) for one in records],
+    ]  # fmt: skip
+    return Statement(_ENTER, (kind, now, *columns))
 
 
 def finding(kind: str, wanted: Filter) -> Statement:
@@ -172,7 +190,7 @@ def _untext(text: str) -> str:
 
 def dump(body: Body) -> str:
     """ASCII: what no text of PostgreSQL can hold is an escape in it."""
-    return json.dumps(body, separators=(",", ":"), allow_nan=False)
+    return _JSON.encode(body)
 
 
 def item_of(row: tuple[Any, ...]) -> Item:

@@ -20,6 +20,7 @@ from playbook_service.store.contract import (
     Conflict,
     Entry,
     Filter,
+    Fresh,
     Item,
     LostClaim,
     Record,
@@ -64,6 +65,8 @@ class PostgresTransaction(Transaction):
         self._writes: list[Statement] = []
         self._saved: dict[tuple[str, str], Record] = {}
         """What is among the writes."""
+        self._entered: set[str] = set()
+        """Kinds of which some are entered among the writes."""
         self._put: set[tuple[str, str]] = set()
         self._last: dict[str, int] = {}
         """Log -> its newest number, known once the turn has come."""
@@ -136,6 +139,7 @@ class PostgresTransaction(Transaction):
         self._mode, statements = _IN_TURN, [*before, *self._writes]
         self._checks, self._writes = [], []
         self._saved.clear()
+        self._entered.clear()
         return statements
 
     def _run(self, mode: int, statement: str, *values: Any) -> Cursor:
@@ -232,7 +236,7 @@ class PostgresTransaction(Transaction):
         return sql.record_of(row) if row else None
 
     def _to_read(self, kind: str) -> int:
-        return _IN_TURN if kind.startswith(_EAGER) else _READING
+        return _IN_TURN if kind.startswith(_EAGER) or kind in self._entered else _READING
 
     def _to_search(self, kind: str) -> int:
         """What was written and not sent would not be found."""
@@ -259,6 +263,11 @@ class PostgresTransaction(Transaction):
         self._saved[kind, key] = record
         return record._replace(body=json.loads(text))
 
+    def enter(self, kind: str, records: Sequence[Fresh]) -> None:
+        if records:
+            self._writes.append(sql.entering(kind, records, self._now))
+            self._entered.add(kind)
+
     def find(self, kind: str, wanted: Filter = Filter()) -> list[Record]:  # noqa: B008
         query = sql.finding(kind, wanted)
         rows = self._run(self._to_search(kind), f"select {sql.RECORD} {query.sql}", *query.values)
@@ -282,9 +291,10 @@ class PostgresTransaction(Transaction):
         if log not in self._last:
             self.last(log)
         self._last[log] += 1
-        entry = Entry(log, self._last[log], json.loads(sql.dump(body)), self._now)
+        text = sql.dump(body)
+        entry = Entry(log, self._last[log], json.loads(text), self._now)
         insert = "insert into log (log, number, body, at) values (%s, %s, %s, %s)"
-        self._writes.append(Statement(insert, (log, entry.number, sql.dump(body), self._now)))
+        self._writes.append(Statement(insert, (log, entry.number, text, self._now)))
         return entry
 
     def last(self, log: str) -> Entry | None:

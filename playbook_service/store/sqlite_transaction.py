@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from playbook_service.store.contract import (
@@ -12,6 +13,7 @@ from playbook_service.store.contract import (
     Conflict,
     Entry,
     Filter,
+    Fresh,
     Item,
     LostClaim,
     Record,
@@ -19,6 +21,7 @@ from playbook_service.store.contract import (
 )
 from playbook_service.store.look import Look
 
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _ITEM = "id, queue, key, body, attempts, due, put_at, owner, error, failures"
 _RECORD = "kind, key, body, version, state, ref, due, updated_at"
 
@@ -169,6 +172,12 @@ class SqliteTransaction(Transaction):
         )
         return Record(kind, key, json.loads(text), stored + 1, state, ref, due, self._now)
 
+    def enter(self, kind: str, records: Sequence[Fresh]) -> None:
+        self._connection.executemany(
+            f"insert or ignore into record ({_RECORD}) values (?, ?, ?, 1, ?, ?, null, ?)",  # noqa: S608
+            [(kind, key, _dump(body), state, ref, self._now) for key, body, state, ref in records],
+        )
+
     def find(self, kind: str, wanted: Filter = Filter()) -> list[Record]:  # noqa: B008
         clause, values = _where(kind, wanted)
         if wanted.after_key is not None:
@@ -194,8 +203,8 @@ class SqliteTransaction(Transaction):
 
     def append(self, log: str, body: Body) -> Entry:
         text = _dump(body)
-        newest = self.last(log)
-        number = newest.number + 1 if newest else 1
+        (newest,) = self._run("select max(number) from log where log = ?", log).fetchone()
+        number = (newest or 0) + 1
         self._run("insert into log (log, number, body, at) values (?, ?, ?, ?)", log, number, text, self._now)
         return Entry(log, number, json.loads(text), self._now)
 
@@ -244,7 +253,7 @@ def _where(kind: str, wanted: Filter) -> tuple[str, list[Any]]:
 
 
 def _dump(body: Body) -> str:
-    return json.dumps(body, separators=(",", ":"), allow_nan=False)
+    return _JSON.encode(body)
 
 
 def _item(row: tuple[Any, ...]) -> Item:

@@ -29,7 +29,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from world import CLOCK, KINDS, NOISE, World
 
+from playbook_service.audit import index
 from playbook_service.audit.journal import AuditFiles, Journal, read_lines
+from playbook_service.engine import decided
 from playbook_service.engine.crashpoint import POINTS, VARIABLE
 from playbook_service.store.contract import Filter, Store
 from playbook_service.store.sqlite import SqliteStore
@@ -211,7 +213,10 @@ class Reckoning:
         self.counts: dict[str, int] = {}
         self._store = open_store(world)
         try:
-            for check in (self._alerts, self._work, self._deeds, self._leases, self._approvals, self._audit):
+            for check in (
+                self._alerts, self._work, self._deeds, self._leases, self._approvals, self._audit, self._register,
+                self._index,
+            ):  # fmt: skip
                 check()
         finally:
             self._store.close()
@@ -300,6 +305,38 @@ class Reckoning:
         self._claim(
             all(part == lines[: len(part)] for part in written), "audit files have a line that the store has not"
         )
+
+    def _register(self) -> None:
+        """Every decision is in the register exactly once, in the order of time, and is found by its words."""
+        decisions = {record.key: record for record in self._records(decided.DECISION)}
+        self.counts["decisions"] = len(decisions)
+        listed = [record.key.split(":")[1] for record in self._records(decided.KIND)]
+        self._claim(sorted(listed) == sorted(decisions), "the register and the decisions are not the same")
+        times = [decisions[key].body["at"] for key in listed if key in decisions]
+        self._claim(times == sorted(times, reverse=True), "the register is not in the order of time")
+        lost = []
+        with self._store.reading() as work:
+            entries = Counter((entry.key.split(":")[1], entry.ref) for entry in self._records(decided.TERM))
+            for key, record in decisions.items():
+                lost += [(key, term) for term in decided.terms(work, record) if entries[key, term] != 1]
+        self._claim(not lost, f"decisions are not found by their words, or twice: {lost[:5]}")
+
+    def _index(self) -> None:
+        """Every audit line is found by all that it names, once, and nothing else is."""
+        wanted = Counter(
+            (str(line[name]), line["n"])
+            for line in Journal(self._store, CLOCK).lines()
+            for name in {line[fact]: fact for fact in index.NAMES if line.get(fact)}.values()
+        )
+        with self._store.reading() as work:
+            names = {name for name, _ in wanted}
+            found = Counter((name, number) for name in names for number in index.numbers(work, name, limit=100_000))
+            entries = work.count(index.KIND)
+        self.counts["index entries"] = entries
+        self._claim(
+            found == wanted, f"audit lines and their index differ: {list((wanted - found) + (found - wanted))[:5]}"
+        )
+        self._claim(entries == len(wanted), f"the index has {entries} entries for {len(wanted)} names in lines")
 
 
 def _above_one(counts: Counter[str]) -> dict[str, int]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import http.server
 import importlib.util
 import json
 import os
 import re
 import shutil
-import socket
 import stat
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +20,7 @@ from deploy_tools import ROOT, TOOLS, Need, compose, composed, copy_deploy, init
 COMPOSE = ROOT / "deploy" / "compose"
 ONCE = {"cassandra-init", "thehive-first-login"}
 OURS = {"propolis", "thehive-first-login"}
+PROFILES = ("--profile", "lab", "--profile", "monitoring")
 SCRIPTS = sorted(COMPOSE.rglob("*.sh"))
 
 
@@ -46,10 +44,11 @@ def prepared(folder: Path, need: Need) -> Path:
 def test_compose_accepts_the_file_and_every_service_has_a_version_a_health_check_and_no_way_to_more_rights(
     folder: Path, need: Need
 ):
-    services = composed(folder, need, "--profile", "lab")["services"]
-    assert set(services) >= {"cassandra", "elasticsearch", "thehive", "cortex", "propolis", "proxy", "wazuh"}
+    services = composed(folder, need, *PROFILES)["services"]
+    ours = {"cassandra", "elasticsearch", "thehive", "cortex", "propolis", "proxy", "wazuh", "prometheus", "grafana"}
+    assert set(services) >= ours
     for name, service in services.items():
-        assert re.search(r":\d+\.\d+(\.\d+)?$", service["image"]), name
+        assert re.search(r":v?\d+\.\d+(\.\d+)?$", service["image"]), name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service["restart"] == ("on-failure" if name in ONCE else "unless-stopped"), name
         checked = "test" in service.get("healthcheck", {})
@@ -68,7 +67,7 @@ def test_our_own_containers_cannot_write_but_where_they_keep_their_data(folder: 
 def test_only_the_proxy_can_be_reached_and_on_this_machine_alone_until_somebody_says_otherwise(
     folder: Path, need: Need
 ):
-    document = composed(folder, need, "--profile", "lab")
+    document = composed(folder, need, *PROFILES)
     published = {name: service["ports"] for name, service in document["services"].items() if service.get("ports")}
     assert set(published) == {"proxy"}
     assert [port["host_ip"] for port in published["proxy"]] == ["127.0.0.1"]
@@ -84,11 +83,11 @@ def test_the_proxy_waits_until_nobody_can_sign_in_with_the_password_that_everybo
 
 
 def test_no_secret_is_in_the_environment_of_any_service(prepared: Path, need: Need):
-    text = json.dumps(composed(prepared, need, "--profile", "lab"))
+    text = json.dumps(composed(prepared, need, *PROFILES))
     for path in (prepared / "secrets").iterdir():
         for value in re.findall(r"[0-9a-f]{64}", path.read_text("utf-8")):
             assert value not in text, path.name
-    for service in composed(prepared, need)["services"].values():
+    for service in composed(prepared, need, *PROFILES)["services"].values():
         for variable in service.get("environment", {}):
             assert not re.search(r"(PASSWORD|SECRET|TOKEN|KEY)$", variable)
 
@@ -108,6 +107,7 @@ def test_the_services_settings_are_accepted_by_the_service(prepared: Path, tmp_p
     environment = {
         "PROPOLIS_THEHIVE_KEY_FILE": str(secrets / "thehive_admin"),
         "PROPOLIS_WEBHOOK_TOKEN_FILE": str(secrets / "propolis_webhook_token"),
+        "PROPOLIS_METRICS_TOKEN_FILE": str(secrets / "propolis_metrics_token"),
         "PROPOLIS_POLICY": str(prepared / "propolis" / "policy.yml"),
     }
     settings = load(environment, prepared / "propolis" / "propolis.yml")
@@ -128,9 +128,10 @@ def test_each_secret_can_be_read_by_the_one_user_that_needs_it(prepared: Path):
     assert users == {
         "elastic": 1000, "thehive.conf": 1000, "cortex.conf": 1001, "thehive_admin": 10001,
         "propolis_webhook_token": 10001, "propolis_thehive_key": 10001, "propolis_cortex_key": 10001,
+        "propolis_metrics_token": 10001, "prometheus_metrics_token": 65534, "grafana_admin": 472,
     }  # fmt: skip
     assert {path.name: path.stat().st_uid for path in (prepared / "data").iterdir()} == {
-        "cassandra": 999, "elasticsearch": 1000, "thehive": 0, "propolis": 10001,
+        "cassandra": 999, "elasticsearch": 1000, "thehive": 0, "propolis": 10001, "prometheus": 65534, "grafana": 472,
     }  # fmt: skip
 
 
@@ -359,78 +360,6 @@ def test_cassandra_starts_only_with_passwords_on(known: bool, tmp_path: Path):
 
 
 # The proxy and the lab's Wazuh
-
-
-class Backend(http.server.BaseHTTPRequestHandler):
-    """What stands behind the proxy: says which path it was asked for, and by whom as the proxy tells it."""
-
-    def do_GET(self) -> None:
-        body = f"{self.path} {self.headers['Host']} {self.headers['X-Forwarded-For']}".encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
-
-
-@pytest.fixture
-def proxy(prepared: Path, tmp_path: Path, need: Need) -> Iterator[int]:
-    """The port of a real nginx with the proxy's configuration, before one server that stands for all three."""
-    nginx = shutil.which("nginx", path=f"{TOOLS}{os.pathsep}/usr/sbin")
-    need(nginx, "nginx")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    text = (COMPOSE / "proxy" / "default.conf.template").read_text("utf-8")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Backend) as backend:
-        for name in ("THEHIVE", "CORTEX", "PROPOLIS"):
-            text = text.replace(f"${{{name}_NAME}}", f"{name.lower()}.example.org")
-            text = re.sub(rf"http://{name.lower()}:\d+", f"http://127.0.0.1:{backend.server_port}", text)
-        text = text.replace("/etc/nginx/tls", str(prepared / "tls")).replace("listen 443", f"listen 127.0.0.1:{port}")
-        whole = f"daemon off; pid {tmp_path}/pid; error_log stderr; events {{}} http {{ access_log off;\n{text}\n}}\n"
-        (tmp_path / "nginx.conf").write_text(whole, "utf-8")
-        checked = subprocess.run(
-            [str(nginx), "-t", "-c", str(tmp_path / "nginx.conf")], capture_output=True, text=True, check=False
-        )
-        assert checked.returncode == 0, checked.stderr
-        assert "warn" not in checked.stderr
-        threading.Thread(target=backend.serve_forever).start()
-        running = subprocess.Popen([str(nginx), "-c", str(tmp_path / "nginx.conf")], stderr=subprocess.DEVNULL)
-        try:
-            yield port
-        finally:
-            running.terminate()
-            running.wait(30)
-            backend.shutdown()
-
-
-def asked(port: int, url: str) -> subprocess.CompletedProcess[str]:
-    """curl, as the health check has it; a proxy that is still starting is asked again."""
-    host = url.removeprefix("https://").split("/")[0]
-    words = [
-        "--connect-to",
-        f"{host}:443:127.0.0.1:{port}",
-        "--retry",
-        "20",
-        "--retry-connrefused",
-        "--retry-delay",
-        "1",
-    ]
-    return subprocess.run(
-        ["curl", "-s", "-k", *words, "-w", "\n%{http_code}", url], capture_output=True, text=True, check=False
-    )
-
-
-@pytest.mark.root
-def test_the_proxy_leads_each_name_to_its_service_and_any_other_nowhere(proxy: int, need: Need):
-    need(shutil.which("curl"), "curl")
-    found = asked(proxy, "https://propolis.example.org/hooks/wazuh?x=1").stdout
-    assert found == "/hooks/wazuh?x=1 propolis.example.org 127.0.0.1\n200"
-    assert asked(proxy, "https://thehive.example.org/api/status").stdout.endswith("\n200")
-    assert asked(proxy, "https://cortex.example.org/api/status").stdout.endswith("\n200")
-    assert asked(proxy, "https://propolis.example.org/readyz").stdout.endswith("\n404")
-    assert asked(proxy, "https://localhost/").returncode == 52  # what compose.yml takes for health
 
 
 def test_the_proxys_health_check_is_the_answer_that_nobody_gets(folder: Path, need: Need):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import shutil
 from pathlib import Path
 from typing import Any
@@ -119,3 +120,81 @@ def test_nobody_reaches_the_service_but_who_carries_the_label(objects: dict[str,
     assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
     (rule,) = policy["ingress"]
     assert all(list(entry.values()) == [{"matchLabels": {"propolis/sender": "true"}}] for entry in rule["from"])
+
+
+# what may be added
+
+
+@pytest.fixture(params=["example", "overlays/postgres"])
+def whole(request: pytest.FixtureRequest, tmp_path: Path, need: Need) -> list[dict[str, Any]]:
+    """Either overlay with both components, as its own comments offer them."""
+    shutil.copytree(ROOT / "deploy" / "kubernetes", tmp_path / "kubernetes", ignore=shutil.ignore_patterns("secrets"))
+    folder = tmp_path / "kubernetes" / request.param
+    monitoring = tmp_path / "kubernetes" / "components" / "monitoring"
+    for place, secrets in ((folder, {**SECRETS, "store": "postgresql://x"}), (monitoring, {"metrics_token": "m" * 32})):
+        (place / "secrets").mkdir()
+        for name, text in secrets.items():
+            (place / "secrets" / name).write_text(text, "utf-8")
+    path = folder / "kustomization.yaml"
+    path.write_text(path.read_text("utf-8").replace("#  - ", "  - "), "utf-8")
+    done = kustomize(folder, need)
+    assert (done.returncode, done.stderr) == (0, "")
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def named(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    (found,) = [each for each in objects if (each["kind"], each["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+@pytest.mark.parametrize("version", ["1.29", "latest"])
+def test_kubernetes_knows_what_the_components_add(whole: list[dict[str, Any]], version: str, need: Need):
+    assert {each["kind"] for each in whole} >= {"Ingress", "NetworkPolicy", "PodMonitor"}
+    assert {each["metadata"].get("namespace", "propolis") for each in whole} == {"propolis"}
+    validate([each for each in whole if each["kind"] != "PodMonitor"], version, need)
+
+
+def test_the_pod_monitor_has_the_form_of_its_definition(whole: list[dict[str, Any]], need: Need):
+    """By the part of the Prometheus Operator's definition that it uses (its API reference, PodMonitor)."""
+    need(importlib.util.find_spec("jsonschema"), "jsonschema")
+    import jsonschema
+
+    schema = yaml.safe_load((ROOT / "tests" / "fixtures" / "kubernetes" / "podmonitor.yml").read_text("utf-8"))
+    jsonschema.validate(named(whole, "PodMonitor", "propolis"), schema)
+
+
+def test_browsers_reach_the_console_and_by_that_door_neither_hooks_nor_metrics(whole: list[dict[str, Any]]):
+    doors = {name: named(whole, "Ingress", name)["spec"] for name in ("propolis", "propolis-hooks")}
+    (open_rule,), (inner_rule,) = (doors[name]["rules"] for name in ("propolis", "propolis-hooks"))
+    paths = {path["path"] for path in open_rule["http"]["paths"]}
+    assert paths == {"/console", "/api/v1/leases", "/api/v1/approvals"}
+    assert doors["propolis"]["ingressClassName"] != doors["propolis-hooks"]["ingressClassName"]
+    inner = {path["path"] for path in inner_rule["http"]["paths"]}
+    assert inner == {"/hooks", "/thehive-webhook", "/api/v1/blocklist"}
+    port = named(whole, "Service", "propolis")["spec"]["ports"][0]["name"]
+    for spec, rule in ((doors["propolis"], open_rule), (doors["propolis-hooks"], inner_rule)):
+        assert spec["tls"][0]["hosts"] == [rule["host"]]
+        backends = [path["backend"]["service"] for path in rule["http"]["paths"]]
+        assert all(one == {"name": "propolis", "port": {"name": port}} for one in backends)
+
+
+def test_prometheus_presents_the_token_that_every_pod_wants(whole: list[dict[str, Any]]):
+    pod = named(whole, "Deployment", "propolis")["spec"]["template"]
+    (endpoint,) = named(whole, "PodMonitor", "propolis")["spec"]["podMetricsEndpoints"]
+    wanted = endpoint["authorization"]["credentials"]
+    assert base64.b64decode(named(whole, "Secret", wanted["name"])["data"][wanted["key"]]).decode() == "m" * 32
+    (container,) = pod["spec"]["containers"]
+    (file,) = [each["value"] for each in container["env"] if each["name"] == "PROPOLIS_METRICS_TOKEN_FILE"]
+    (mount,) = [each for each in container["volumeMounts"] if file.startswith(each["mountPath"] + "/")]
+    (volume,) = [each for each in pod["spec"]["volumes"] if each["name"] == mount["name"]]
+    assert volume["secret"]["secretName"] == wanted["name"]
+    assert endpoint["port"] in [port["name"] for port in container["ports"]]
+    job = named(whole, "PodMonitor", "propolis")["spec"]["jobLabel"]
+    assert pod["metadata"]["labels"][job] == "propolis", "the job that the rules and the dashboard ask for"
+
+
+def test_prometheus_has_a_label_of_its_own_to_come_in_by(whole: list[dict[str, Any]]):
+    policy = named(whole, "NetworkPolicy", "propolis-metrics")["spec"]
+    (rule,) = policy["ingress"]
+    assert policy["policyTypes"] == ["Ingress"]
+    assert all(list(entry.values()) == [{"matchLabels": {"propolis/scraper": "true"}}] for entry in rule["from"])

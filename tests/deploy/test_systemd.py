@@ -15,7 +15,7 @@ from playbook_service.settings.table import SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 UNIT = ROOT / "deploy" / "systemd" / "propolis.service"
-DROP_IN = ROOT / "deploy" / "systemd" / "cortex.conf.example"
+DROP_INS = [UNIT.with_name(f"{name}.conf.example") for name in ("cortex", "metrics")]
 MOST_EXPOSED = 11  # tenths of systemd's scale, which ends at 100: where this unit stands
 
 Need = Callable[[object, str], None]
@@ -52,7 +52,7 @@ def test_the_unit_is_exposed_as_little_as_systemd_can_measure(unit: Path, need: 
     assert done.returncode == 0, done.stdout[-1500:] + done.stderr
 
 
-@pytest.mark.parametrize("path", [UNIT, DROP_IN], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [UNIT, *DROP_INS], ids=lambda path: path.name)
 def test_every_variable_of_the_unit_is_a_setting_and_every_secret_comes_as_a_credential(path: Path):
     text = path.read_text("utf-8")
     known = {row.variable: row.secret for row in SETTINGS}

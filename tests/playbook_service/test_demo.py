@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from playbook_service import cli
 from playbook_service.commands import demo
-from playbook_service.demo import story
+from playbook_service.demo import leave, story, summary
 from playbook_service.demo.calendar import moved
 from playbook_service.demo.ledger import Ledger, Row, median
 from playbook_service.demo.people import Person
@@ -29,7 +30,7 @@ from playbook_service.demo.voice import Voice
 from playbook_service.demo.witness import Unseen
 from playbook_service.playbook import SHIPPED, load
 from propolis.clock import ManualClock, SystemClock
-from propolis.errors import InputError
+from propolis.errors import ConfigurationError, InputError
 from propolis.http import session
 
 Document = dict[str, Any]
@@ -41,6 +42,7 @@ class Run:
 
     def __init__(self, folder: Path, *options: str):
         folder.mkdir()
+        self.folder = folder
         (folder / "propolis.yml").write_text("no_such_setting: 1\n", encoding="utf-8")
         self.errors = (folder / "stderr").open("w+", encoding="utf-8")
         self.process = subprocess.Popen(
@@ -78,7 +80,10 @@ class Run:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Run]]:
     """Both at the same time: most of it is waiting."""
     folder = tmp_path_factory.mktemp("demo")
-    started = {5: Run(folder / "5"), 4: Run(folder / "4", "--version", "4", "--serve")}
+    started = {
+        5: Run(folder / "5", "--report", str(folder / "report.html")),
+        4: Run(folder / "4", "--version", "4", "--serve"),
+    }
     yield started
     for run in started.values():
         if run.process.poll() is None:
@@ -89,6 +94,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Run]]:
 def five(runs: dict[int, Run]) -> Document:
     document = runs[5].document()
     document["code"] = runs[5].process.wait(60)
+    document["report"] = runs[5].folder.with_name("report.html").read_text(encoding="utf-8")
     runs[5].close()
     return document
 
@@ -181,6 +187,13 @@ def test_the_story_is_told_in_order_and_shows_traffic_before_and_after(result: D
     assert probes[-1].endswith("passes the firewall")
 
 
+def test_the_report_tells_of_what_was_contained(five: Document):
+    assert five["report"].startswith("<!doctype html>")
+    numbers = five["numbers"]
+    said = f"{numbers['alerts']} alerts came in and made {numbers['cases']} cases; {numbers['contained']} containments"
+    assert said in " ".join(re.sub("<[^>]+>", " ", five["report"]).split())
+
+
 def test_it_stays_up_where_it_is_told_to_and_ends_when_it_is_stopped(runs: dict[int, Run], four: Document):
     assert four["version"] == 4
     described = runs[4].document()
@@ -188,7 +201,75 @@ def test_it_stays_up_where_it_is_told_to_and_ends_when_it_is_stopped(runs: dict[
         assert client.get("/healthz").json() == {"ok": True}
     with session(described["thehive"]["url"], headers={"Authorization": "Bearer " + _key(described)}) as client:
         assert client.get("/api/v1/user/current").json()["login"] == "analyst@soc.example"
+    console = described["propolis"]["console"]
+    assert console["url"] == f"{described['propolis']['url']}/console"
+    assert {person["login"]: person["role"] for person in console["people"]} == {
+        "reader@soc.example": "viewer", "analyst@soc.example": "operator", "approver@soc.example": "operator",
+        "orgadmin@soc.example": "admin",
+    }  # fmt: skip
+    for person in console["people"]:
+        assert role_in_console(console["url"], person["login"], described["password"]) == person["role"]
+    config = f"{described['propolis']['folder']}/propolis.yml"
+    assert cli.main(["doctor", "--config", config, "--no-probe", "--format", "json"]) == 0
+    assert "web02" in page_in_console(console["url"], "approvals", "approver@soc.example", described["password"])
     assert runs[4].end() == 0
+
+
+def page_in_console(url: str, place: str, login: str, password: str) -> str:
+    """A page of the console as somebody sees it who signs in with their password."""
+    with requests.Session() as browser:
+        form = {"login": login, "secret": password, "to": f"/console/{place}".rstrip("/")}
+        return browser.post(f"{url}/sign-in", data=form, timeout=30).text
+
+
+def role_in_console(url: str, login: str, password: str) -> str:
+    """The role that the console shows somebody in."""
+    found = re.search(
+        r"\b(viewer|operator|admin)\b", page_in_console(url, "", login, password).partition("</header>")[0]
+    )
+    assert found is not None
+    return found[1]
+
+
+def test_what_is_left_to_look_at_is_told_to_people_too():
+    people = [{"login": "reader@soc.example", "role": "viewer", "may": "sees everything"}]
+    propolis = {
+        "url": "http://p",
+        "webhookToken": "t",
+        "folder": "/f",
+        "console": {"url": "http://p/console", "people": people},
+    }
+    server = {"url": "http://h", "keys": {"reader": "k"}, "logins": {"reader": "reader@soc.example"}}
+    described = {
+        "thehive": server,
+        "cortex": server,
+        "propolis": propolis,
+        "organisation": "o",
+        "password": "secret-word",
+    }
+    lines = list(leave.told(described, "web02"))
+    console = next(line for line in lines if line.startswith("Console"))
+    assert console.split() == ["Console", "http://p/console", "password", "secret-word"]
+    assert any(line.split()[:2] == ["reader@soc.example", "viewer"] for line in lines)
+    assert any("one question waits, about web02" in line for line in lines)
+    assert not any("one question waits" in line for line in leave.told(described, ""))
+
+
+def test_the_summary_names_the_console_and_the_report_in_a_line_each(tmp_path: Path):
+    out = StringIO()
+    with Stage(tmp_path, Terms(5, 30)) as stage, Person(stage.lab, "analyst") as analyst:
+        play = Play(stage, Voice(SystemClock(), out), {"analyst": analyst})
+        summary.count(play)
+        summary.show(play, leave.console_of(stage), tmp_path / "report.html")
+        assert f"the console at {stage.url}/console" in out.getvalue()
+    assert f"`propolis report`, here {tmp_path / 'report.html'}" in out.getvalue()
+
+
+def test_a_report_that_cannot_be_written_is_said_so(tmp_path: Path):
+    with Stage(tmp_path, Terms(5, 30)) as stage, Person(stage.lab, "analyst") as analyst:
+        play = Play(stage, Voice(SystemClock(), None), {"analyst": analyst})
+        with pytest.raises(ConfigurationError, match="--report cannot be written"):
+            leave.write_report(play, tmp_path / "nowhere" / "report.html")
 
 
 def _key(described: Document) -> str:
@@ -319,4 +400,4 @@ def test_the_options_are_explained():
     parser = argparse.ArgumentParser()
     demo.add_arguments(parser)
     text = parser.format_help()
-    assert all(option in text for option in ("--version", "--serve", "--format", "--lease", "--keep"))
+    assert all(option in text for option in ("--version", "--serve", "--format", "--lease", "--keep", "--report"))

@@ -36,3 +36,18 @@ def test_only_what_is_over_is_forgotten():
         assert work.count("label") == 1
         assert work.last("audit") is not None
         assert work.backlog(STEPS).waiting == 1
+
+
+def test_what_pages_leave_behind_is_forgotten_and_what_holds_now_is_not():
+    clock = ManualClock()
+    store = MemoryStore(clock)
+    left = ("session", "errand", "trial", "decided", "decided-term")
+    holds = ("control", "tally", "playbook-version", "audit-of")
+    with store.transaction() as work:
+        for kind in (*left, *holds):
+            work.save(kind, "old", {})
+    clock.advance(3600)
+    forget(store, clock.now() - 60)
+    with store.transaction() as work:
+        assert [kind for kind in left if work.count(kind)] == []
+        assert [kind for kind in holds if work.count(kind)] == list(holds)

@@ -7,14 +7,16 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from playbook_service.console import contained
-from playbook_service.console.contained import case_name, grant_of, left, path_of
-from playbook_service.console.frame import ROOT, chip, facts, moment, table, target
+from playbook_service.console.contained import answered, path_of
+from playbook_service.console.decision_words import case_of, newest
+from playbook_service.console.frame import ROOT, facts, moment, table, target
 from playbook_service.console.ledger import LEGEND
 from playbook_service.console.person import Role
 from playbook_service.console.visit import Act, Page, Place, Told, Visit
-from playbook_service.engine import approval, decided, lease
+from playbook_service.console.whole import get, grant_of, whole
+from playbook_service.engine import approval, lease
 from playbook_service.store.contract import Filter, Record, Transaction
-from playbook_service.web.html import Child, Html, address, el, join, said
+from playbook_service.web.html import Child, Html, address, el, join, said, visible
 from playbook_service.web.message import Failure
 from propolis.duration import duration_text
 
@@ -24,9 +26,13 @@ _OPEN = (approval.ASKED, approval.WAITING)
 _LOOKS_ON = (
     "Your account may look on. To answer takes the permission manageAction in TheHive, or being named as an approver."
 )
-_STATES = {
-    approval.GRANTED: ("act", "granted"), approval.DENIED: ("safe", "denied"), approval.EXPIRED: ("alone", "expired"),
-}  # fmt: skip
+_WORDS = (
+    ("ask", "3h20m left", "It waits for an answer; after that time it lapses, and nothing is done."),
+    ("act", "granted", "Those who were needed said yes, nothing spoke against it, and it was set going."),
+    ("safe", "denied", "Somebody said no, or said yes who may not."),
+    ("alone", contained.NOT_GRANTED, "It ended without an answer that counts: its outcome says why."),
+    ("alone", "expired", "Nobody answered in time."),
+)
 
 
 def show(visit: Visit, work: Transaction) -> Page:
@@ -38,18 +44,19 @@ def show(visit: Visit, work: Transaction) -> Page:
     else:
         listed.append(el("p", "Nobody is asked anything at this moment.", class_="note empty"))
     waiting = el("section", listed, _pages(onward), data_part="waiting")
-    answered = el("section", el("h2", "Answered lately"), _answered(work), data_part="answered")
-    return Page("Approvals", join((waiting, answered)), live=5)
+    ended = el("section", el("h2", "Answered lately"), _answered(visit, work), data_part="answered")
+    return Page("Approvals", join((waiting, ended, contained.glossary(_WORDS))), live=5)
 
 
 def one(visit: Visit, work: Transaction) -> Page:
     """One question, answered or not."""
-    record = work.get(approval.KIND, visit.parts["approval"])
+    record = get(work, approval.KIND, visit.parts["approval"])
     if record is None:
         sentence = "There is no such question, or it was answered so long ago that it is not kept any more."
         return Page("Question", el("p", sentence, class_="card"), status=HTTPStatus.NOT_FOUND)
-    body = join((el("p", LEGEND, class_="note"), _card(visit, work, record)))
-    return Page("Question", el("div", body, data_part="question"), live=5)
+    body = join((el("p", LEGEND, class_="note"), _card(visit, work, record, "h2")))
+    title = f"Question: {visible(contained.words(grant_of(record))[:80])}?"
+    return Page(title, el("div", body, data_part="question"), live=5)
 
 
 def _waiting(work: Transaction, after: str) -> tuple[list[Record], str]:
@@ -57,7 +64,7 @@ def _waiting(work: Transaction, after: str) -> tuple[list[Record], str]:
     wanted = [Filter(state=state, due_before=math.inf, after_due=since, limit=_ROWS + 1) for state in _OPEN]
     found = sorted((one for each in wanted for one in work.find(approval.KIND, each)), key=_expiry)
     last = found[_ROWS - 1] if len(found) > _ROWS else None
-    return found[:_ROWS], f"{last.due!r}:{last.key}" if last is not None else ""
+    return [whole(one) for one in found[:_ROWS]], f"{last.due!r}:{last.key}" if last is not None else ""
 
 
 def _expiry(record: Record) -> tuple[float, str]:
@@ -67,9 +74,12 @@ def _expiry(record: Record) -> tuple[float, str]:
 def _moment_of(after: str) -> tuple[float, str]:
     due, _, key = after.partition(":")
     try:
-        return float(due), key
+        found = float(due)
     except ValueError:
-        raise Failure(HTTPStatus.BAD_REQUEST, "This page of questions does not exist: begin with the first.") from None
+        found = math.nan
+    if not math.isfinite(found):
+        raise Failure(HTTPStatus.BAD_REQUEST, "This page of questions does not exist: begin with the first.")
+    return found, key
 
 
 def _pages(onward: str) -> Html | None:
@@ -80,38 +90,41 @@ def _pages(onward: str) -> Html | None:
 # a question ---------------------------------------------------------------------------------------------------------
 
 
-def _card(visit: Visit, work: Transaction, record: Record) -> Html:
+def _card(visit: Visit, work: Transaction, record: Record, level: str = "h3") -> Html:
     grant = grant_of(record)
     decision = contained.decision_of(work, record.key)
-    title = el("h3", el("a", contained.what(grant), "?", href=path_of("approvals", record.key)))
-    head = el("div", title, _standing(record, visit.desk.clock.now()), class_="head", data_part=f"head-{record.key}")
-    parts = (head, _facts(work, record, decision is not None), contained.evidence(work, decision))
+    title = el(level, el("a", contained.what(grant), "?", href=path_of("approvals", record.key)))
+    head = el("div", title, answered(record, visit.desk.clock.now()), class_="head", data_part=f"head-{record.key}")
+    parts = (head, _facts(visit, work, record, decision is not None), contained.evidence(work, decision))
     forms = _answer(visit, record) if record.state in _OPEN else None
     return el("article", parts, forms, class_="card question", id=record.key)
 
 
-def _standing(record: Record, now: float) -> Html:
-    if record.state not in _OPEN:
-        return chip(*_STATES.get(record.state, ("alone", record.state)))
-    expires = float(record.body["expires"])
-    return chip("ask", left(expires, now) if expires > now else "expired: nothing will be done")
-
-
-def _facts(work: Transaction, record: Record, decided_here: bool) -> Html:
+def _facts(visit: Visit, work: Transaction, record: Record, decided_here: bool) -> Html:
     body, grant = record.body, grant_of(record)
     approvers = join((said(name, 120) for name in body["approvers"]), ", ")
-    asked = body.get("asked_at")
+    asked, is_open = body["asked_at"], record.state in _OPEN
     return facts(
-        ("if granted", _would(grant)),
+        ("if granted" if is_open else "it was about", _would(grant) if is_open else contained.what(grant)),
         ("because", said(grant.why, 2000)),
-        ("case", case_name(work, grant.case_id)),
+        ("case", case_of(visit, work, grant.case_id)),
         ("decision", el("a", record.key, href=path_of("decisions", record.key)) if decided_here else None),
         ("asked", moment(float(asked)) if asked else None),
-        ("lapses", moment(float(body["expires"]))),
+        ("lapses", moment(float(body["expires"])) if is_open else None),
+        ("ended", None if is_open else moment(record.updated_at)),
+        ("lease", _lease(work, record)),
         ("who may answer", approvers or "any analyst"),
         ("answers", _answers(record)),
         ("outcome", said(body["why"], 800) if body.get("why") else None),
     )
+
+
+def _lease(work: Transaction, record: Record) -> Html | None:
+    """The way to what a grant came to."""
+    found = get(work, lease.KIND, record.key)
+    if found is None:
+        return None
+    return join((el("a", "what came of it", href=path_of("leases", record.key)), ": ", contained.standing(found)))
 
 
 def _would(grant: lease.Grant) -> Html:
@@ -121,9 +134,9 @@ def _would(grant: lease.Grant) -> Html:
 
 def _answers(record: Record) -> Html:
     needed = max(1, int(record.body["needed"]))
-    given = [join((said(login, 120), " ", said(word, 20))) for login, word in record.body.get("given", [])]
+    given = [join((said(login, 120), " ", said(word, 20))) for login, word in record.body["given"]]
     given += [said(login, 300) for login in record.body["answers"]] if not given else []
-    told = join(given, ", ") or "none yet"
+    told = join(given, ", ") or ("none yet" if record.state in _OPEN else "none")
     several = f"; {needed} different people must say yes" if needed > 1 else ""
     return join((told, several))
 
@@ -163,7 +176,7 @@ def _against(visit: Visit, record: Record) -> str:
     judged = approval.judged(record, person.login, account, lambda _: person.profile)
     if judged.word != approval.GRANTED:
         return f"Your answer would not count: {judged.why}."
-    if any(login == person.login for login, _ in record.body.get("given", [])):
+    if any(login == person.login for login, _ in record.body["given"]):
         return "You have answered. The service weighs it in a moment, with what others say."
     return ""
 
@@ -180,7 +193,7 @@ def _giving(word: str, sentence: str) -> Act:
     def act(visit: Visit, form: Mapping[str, str]) -> Told:
         tools, person = visit.desk.engine(), visit.person
         with visit.desk.store.transaction() as work:
-            record = work.get(approval.KIND, visit.parts["approval"])
+            record = get(work, approval.KIND, visit.parts["approval"])
             if not person.may(Role.OPERATOR) and (record is None or not _may_answer(visit, record)):
                 raise Failure(HTTPStatus.FORBIDDEN, _LOOKS_ON)
             approval.give(work, tools, visit.parts["approval"], person.login, word, person.profile)
@@ -198,23 +211,24 @@ deny: Callable[[Visit, Mapping[str, str]], Told] = _giving(approval.DENIED, "Den
 # what was answered --------------------------------------------------------------------------------------------------
 
 
-def _answered(work: Transaction) -> Html:
+def _answered(visit: Visit, work: Transaction) -> Html:
     """Of the questions that were asked last, those that were answered: by way of the register of decisions."""
-    asked, _ = decided.newest(work, state="ask", limit=_ANSWERED)
-    records = [work.get(approval.KIND, decision.key) for decision in asked]
+    asked, _ = newest(work, state="ask", limit=_ANSWERED)
+    records = [get(work, approval.KIND, decision.key) for decision in asked]
     found = [record for record in records if record is not None and record.state not in _OPEN]
-    rows: list[list[Child]] = [_row(work, record) for record in found]
-    caption = f"Of the last {_ANSWERED} questions those that were answered, newest question first"
-    return table(caption, ("!Question", "!Answer", "By", "!When", "!Case", "~Outcome"), rows, "Nothing was answered.")
+    rows: list[list[Child]] = [_row(visit, work, record) for record in sorted(found, key=lambda one: -one.updated_at)]
+    caption = f"Of the last {_ANSWERED} questions those that have ended, newest first"
+    heads = ("!Question", "!Answer", "By", "!When", "!Case", "~Outcome")
+    return table(caption, heads, rows, "No question has ended yet.")
 
 
-def _row(work: Transaction, record: Record) -> list[Child]:
+def _row(visit: Visit, work: Transaction, record: Record) -> list[Child]:
     grant = grant_of(record)
     link = el("a", contained.what(grant), href=path_of("approvals", record.key))
     by = join((said(login, 120) for login in record.body["answers"]), ", ")
     return [
-        link, chip(*_STATES.get(record.state, ("alone", record.state))), by, moment(record.updated_at),
-        case_name(work, grant.case_id), said(record.body["why"], 300),
+        link, answered(record, 0.0), by or None, moment(record.updated_at),
+        case_of(visit, work, grant.case_id), said(record.body["why"], 300),
     ]  # fmt: skip
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 
 from playbook_service.console import decision_page
-from playbook_service.console.decision_words import PLACE, STATES, case_of, state_chip, target_of
+from playbook_service.console.contained import path_of
+from playbook_service.console.decision_words import PLACE, STATES, case_of, newest, state_chip, target_of
 from playbook_service.console.frame import moment, pages, table
 from playbook_service.console.visit import Page, Place, Visit
 from playbook_service.engine import decided
@@ -13,10 +15,11 @@ from playbook_service.reports.incident import incident
 from playbook_service.reports.incident_markdown import incident_markdown
 from playbook_service.reports.incident_page import incident_html
 from playbook_service.store.contract import Record, Transaction
-from playbook_service.web.html import Child, Html, address, code, el, join, said
+from playbook_service.web.html import Child, Html, address, code, el, join, said, visible
 from playbook_service.web.message import Answer, Failure
 from propolis.errors import InputError
 
+_LOG = logging.getLogger("propolis.console")
 _PAGE = 50
 _SEARCHED = (
     "an address, account or host; a network 203.0.113.0/24; a case #128 or ~41259592; a playbook; a responder; a "
@@ -30,9 +33,7 @@ def show(visit: Visit, work: Transaction) -> Page:
     term, state = query.get("q", "").strip()[:200], query.get("state", "")
     playbook = query.get("playbook", "")
     state = state if state in STATES else ""
-    found, onward = decided.newest(
-        work, state=state, playbook=playbook, term=term, after=query.get("after", ""), limit=_PAGE
-    )
+    found, onward = newest(work, state=state, playbook=playbook, term=term, after=query.get("after", ""), limit=_PAGE)
     here = address(PLACE, q=term, state=state, playbook=playbook)
     older = address(PLACE, q=term, state=state, playbook=playbook, after=onward) if onward else ""
     filtered = bool(term or state or playbook)
@@ -93,7 +94,7 @@ def _table(visit: Visit, work: Transaction, found: list[Record], nothing: str) -
     for record in found:
         if record.ref not in numbers:
             numbers[record.ref] = case_of(visit, work, record.ref)
-    heads = ("!When", "!What", "Responder", "~Target", "Playbook", "!Case", "~Why")
+    heads = ("!When", "!State", "Responder", "~Target", "Playbook", "!Case", "~Why")
     return table("Decisions, newest first", heads, [_row(record, numbers) for record in found], nothing)
 
 
@@ -101,8 +102,9 @@ def _row(record: Record, numbers: dict[str, Html]) -> list[Child]:
     target = target_of(record.body["decision"])
     name = join((moment(float(record.body["at"])), el("span", " ", record.state, " ", said(target), class_="unseen")))
     return [
-        el("a", name, href=f"{PLACE}/{record.key}"), state_chip(record.state), said(decided.responder_of(record), 60),
-        code(target, 120), said(decided.playbook_of(record), 80), numbers[record.ref], said(_why(record), 200),
+        el("a", name, href=path_of("decisions", record.key)), state_chip(record.state),
+        said(decided.responder_of(record), 60), code(target, 120), said(decided.playbook_of(record), 80),
+        numbers[record.ref], said(_why(record), 200),
     ]  # fmt: skip
 
 
@@ -130,6 +132,10 @@ def report(visit: Visit, work: Transaction) -> Answer:
         found = incident(work, case_id, visit.desk.clock.now())
     except InputError as error:
         raise Failure(HTTPStatus.NOT_FOUND, error.message) from None
+    except (LookupError, TypeError, ValueError, AttributeError):
+        _LOG.exception("there is no report of case %s", visible(case_id[:60]))
+        sentence = "One of this case's records cannot be read, so there is no report of it; the service's log says why."
+        raise Failure(HTTPStatus.UNPROCESSABLE_ENTITY, sentence) from None
     name = f"incident-{found.number or 'report'}"
     if visit.query.get("format") == "markdown":
         return _file(incident_markdown(found), "text/markdown", f"{name}.md")

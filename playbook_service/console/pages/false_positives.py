@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
+from playbook_service.console.contained import glossary
 from playbook_service.console.frame import ROOT, chip, facts, moment, pages, table
 from playbook_service.console.person import Role
 from playbook_service.console.visit import Page, Place, Told, Visit
@@ -18,6 +21,15 @@ from propolis.errors import InputError
 _HERE = f"{ROOT}/false-positives"
 _PAGE = 50
 _LOOKS = 10
+_WORDS = (
+    (
+        "suppressed",
+        "suppressed",
+        "Alerts with it under this rule are tagged and read; nothing is asked or done.",
+    ),
+    ("ask", "one more to go", "One more case closed as FalsePositive, and its alerts are suppressed."),
+    ("plain", "counted", "It was closed so, not yet often enough."),
+)
 _ALL = float("inf")
 
 
@@ -25,21 +37,21 @@ def show(visit: Visit, work: Transaction) -> Page:
     """The page: what counts at this moment, in the order in which it ends."""
     found, onward = _page(work, visit.query.get("after", ""), visit.desk.clock.now())
     rows = [_row(visit, entry) for entry in found]
-    heads = ("What", "~Observable", "!Under rule", "#Closings", "!Ends", "~Why", "Take back")
+    heads = ("State", "~Observable", "!Under rule", "#Closings", "!Ends", "~Why", "Take back")
     listed = table("Observables that analysts closed as false positive, those that end first on top", heads, rows,
                    "Nothing was closed as false positive in the last 30 days.")  # fmt: skip
     begun, next_page = bool(visit.query.get("after")), address(_HERE, after=onward) if onward else ""
     turn = pages(_HERE, next_page, begun, ("First", "Next"))
-    return Page("False positives", join((_rule(), listed, turn)))
+    return Page("False positives", join((_rule(), glossary(_WORDS), listed, turn)))
 
 
 def _rule() -> Html:
     days = int(WINDOW // 86_400)
     return el(
         "p",
-        f"An alert is put aside when analysts closed {CLOSURES} cases within {days} days as FalsePositive with the "
+        f"An alert is suppressed when analysts closed {CLOSURES} cases within {days} days as FalsePositive with the "
         "same observable under the same rule of the same log source. One TruePositive in between, or clearing it here, "
-        f"takes that back. Alerts of rule level {NEVER_FROM_LEVEL} and above are never put aside.",
+        f"takes that back. Alerts of rule level {NEVER_FROM_LEVEL} and above are never suppressed.",
         class_="note",
     )
 
@@ -64,10 +76,15 @@ def _page(work: Transaction, after: str, now: float) -> tuple[list[Suppression],
 
 def _cursor(text: str) -> tuple[float, str] | None:
     due, _, key = text.partition(":")
+    if not text:
+        return None
     try:
-        return (float(due), key) if text else None
+        found = float(due)
     except ValueError:
-        raise InputError("This address is of no page: begin again at the first one.") from None
+        found = math.nan
+    if not math.isfinite(found):
+        raise InputError("This address is of no page: begin again at the first one.")
+    return found, key
 
 
 def _row(visit: Visit, entry: Suppression) -> list[Child]:
@@ -75,16 +92,20 @@ def _row(visit: Visit, entry: Suppression) -> list[Child]:
         _state(entry),
         join((code(entry.data, 120), el("small", f" {entry.data_type}"))),
         join((code(entry.rule_id, 20), " of ", said(entry.source, 60))),
-        f"{entry.standing} of {CLOSURES}",
+        _closings(entry),
         moment(entry.until),
         _why(entry.closures, entry.cleared),
         _clear(visit, entry),
     ]
 
 
+def _closings(entry: Suppression) -> str:
+    return f"{entry.standing} of {CLOSURES}" if entry.standing < CLOSURES else f"{entry.standing}"
+
+
 def _state(entry: Suppression) -> Html:
     if entry.suppresses:
-        return chip("suppressed", "put aside")
+        return chip("suppressed", "suppressed")
     return chip("ask", "one more to go") if entry.standing == CLOSURES - 1 else chip("plain", "counted")
 
 
@@ -114,19 +135,23 @@ def clear(visit: Visit, form: Mapping[str, str]) -> Told:
     desk = visit.desk
     with desk.store.transaction() as work:
         entry = register.clear(work, desk.journal, form.get("key", ""), visit.person.login, desk.clock.now())
-    return Told(_HERE, f"{entry.data} is no longer put aside under rule {entry.rule_id}.")
+    return Told(_HERE, f"{entry.data} is no longer suppressed under rule {entry.rule_id}.")
 
 
 def detail(visit: Visit, work: Transaction) -> Page:
-    """One suppression, by its key: what an alert that was put aside links to. Raises InputError."""
-    entry = register.explained(work, visit.parts["key"], visit.desk.clock.now())
+    """One suppression, by its key."""
+    record = work.get(register.KIND, visit.parts["key"])
+    if record is None:
+        sentence = "Nothing is counted under this key any more: what was closed is more than 30 days ago."
+        return Page("A false positive", el("p", sentence, class_="card"), status=HTTPStatus.NOT_FOUND)
+    entry = register.suppression_of(record, visit.desk.clock.now())
     body = join(
         (
             _rule(),
             facts(
                 ("observable", join((code(entry.data, 200), f" ({entry.data_type})"))),
                 ("rule", code(entry.rule_id)), ("log source", said(entry.source)), ("state", _state(entry)),
-                ("closings that count", f"{entry.standing} of {CLOSURES}"), ("ends", moment(entry.until)),
+                ("closings that count", _closings(entry)), ("ends", moment(entry.until)),
             ),
             _why(entry.closures, entry.cleared), _clear(visit, entry),
         )

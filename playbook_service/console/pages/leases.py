@@ -8,10 +8,12 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from playbook_service.console import contained
-from playbook_service.console.contained import STATES, case_name, grant_of
+from playbook_service.console.contained import STATES
+from playbook_service.console.decision_words import case_of
 from playbook_service.console.frame import ROOT, table
 from playbook_service.console.pages import one_lease
 from playbook_service.console.visit import Page, Place, Visit
+from playbook_service.console.whole import grant_of, whole
 from playbook_service.engine import decided, lease
 from playbook_service.playbook.responder import RESPONDERS
 from playbook_service.store.contract import Filter, Record, Transaction
@@ -35,7 +37,7 @@ class Wanted(NamedTuple):
 
     def fits(self, record: Record) -> bool:
         """Is it of the responder that is wanted?"""
-        return self.responder in ("", record.body["grant"]["responder"])
+        return self.responder in ("", grant_of(record).responder)
 
 
 Listed = tuple[list[Record], str]
@@ -47,11 +49,24 @@ def show(visit: Visit, work: Transaction) -> Page:
     wanted = Wanted(*(visit.query.get(name, "").strip() for name in Wanted._fields))
     found, onward = _found(work, wanted)
     now = visit.desk.clock.now()
-    rows = [_row(work, record, now) for record in found]
+    rows = [_row(visit, work, whole(record), now) for record in found]
     heads = ("!What", "!State", "!Until", "Where", "By", "!Case", "~Why")
     nothing = "No such lease." if any(wanted[:3]) else "Nothing is contained."
-    listed = el("div", table(_caption(wanted), heads, rows, nothing), _pages(wanted, onward), data_part="leases")
-    return Page("Leases", join((_search(wanted), listed)), live=10)
+    shown = (table(_caption(wanted), heads, rows, nothing), _cut(wanted, found), _pages(wanted, onward))
+    listed = el("div", shown, data_part="leases")
+    return Page("Leases", join((_search(wanted), contained.glossary(contained.WORDS), listed)), live=10)
+
+
+def _cut(wanted: Wanted, found: list[Record]) -> Html | None:
+    """Of what stands before the leases in force a page shows so many of a state; the way to all of them."""
+    if wanted.find or wanted.state:
+        return None
+    cut = [state for state in _FIRST if sum(one.state == state for one in found) >= _ROWS]
+    links = [
+        el("a", f"All that are {STATES[state][1]}", href=address(_HERE, state=state, responder=wanted.responder))
+        for state in cut
+    ]
+    return el("p", f"Of these only {_ROWS} are shown here: ", join(links, ", "), ".", class_="note") if links else None
 
 
 def _caption(wanted: Wanted) -> str:
@@ -60,11 +75,11 @@ def _caption(wanted: Wanted) -> str:
     return "Leases, those that end first on top"
 
 
-def _row(work: Transaction, record: Record, now: float) -> list[Child]:
+def _row(visit: Visit, work: Transaction, record: Record, now: float) -> list[Child]:
     grant, body = grant_of(record), record.body
     return [
         contained.linked(record), contained.standing(record), contained.ending(record, now),
-        join((said(body.get("where"), 60), _verified(body))), said(grant.by, 80), case_name(work, grant.case_id),
+        join((said(body.get("where"), 60), _verified(body))), said(grant.by, 80), case_of(visit, work, grant.case_id),
         said(grant.why, 240),
     ]  # fmt: skip
 
@@ -165,7 +180,7 @@ def _searched(work: Transaction, wanted: Wanted) -> Listed:
 
 
 def _names(record: Record) -> tuple[str, ...]:
-    return decided.folded(str(record.body["grant"]["target"])), record.ref, record.key.casefold()
+    return decided.folded(grant_of(record).target), record.ref, record.key.casefold()
 
 
 def _gravest(record: Record) -> tuple[bool, float]:

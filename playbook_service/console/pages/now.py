@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from playbook_service.console import contained, trouble
-from playbook_service.console.contained import case_name, grant_of, path_of
-from playbook_service.console.frame import ROOT, chip, facts, moment, table, target
+from playbook_service.console import contained, day, trouble
+from playbook_service.console.contained import path_of
+from playbook_service.console.decision_words import case_of, newest, state_chip, target_of
+from playbook_service.console.frame import ROOT, facts, moment, table, target
 from playbook_service.console.person import Role
 from playbook_service.console.trouble import Trouble
 from playbook_service.console.visit import Page, Place, Told, Visit
+from playbook_service.console.whole import grant_of, whole
 from playbook_service.engine import analysis, approval, decided, lease, switch
 from playbook_service.engine.step import STEPS
 from playbook_service.playbook import MODES
@@ -20,6 +22,7 @@ from playbook_service.web.html import Child, Html, code, el, join, said
 from propolis.clock import utc_text
 from propolis.duration import duration_text
 from propolis.errors import InputError
+from propolis.guardrails import PolicyError
 
 _SAYS = {
     "observe": "Nothing is contained. What would have been done is on record. Releases go on.",
@@ -27,16 +30,14 @@ _SAYS = {
     "enforce": "Playbooks act alone where they say so.",
 }
 _SET_ASIDE, _FAILING, _REASONS, _LATELY, _LAST, _NEXT = 20, 20, 8, 10, 10, 5
-_STYLE = {"choose": "ask", "held": "stopped", "covered": "safe"}
-"""State of a decision -> style, where they differ."""
 
 
 def show(visit: Visit, work: Transaction) -> Page:
     """The page; it looks again every five seconds."""
     now = visit.desk.clock.now()
     parts = (
-        _tiles(work, now), _mode(visit, work), _broken(visit, work), _waiting(work), _decisions(work), _ends(work, now),
-        _lately(work),
+        _tiles(work, now), _mode(visit, work), _broken(visit, work), day.section(visit, work, now), _waiting(work),
+        _decisions(visit, work), _ends(visit, work, now), _lately(work),
     )  # fmt: skip
     return Page("Now", join(parts), live=5)
 
@@ -48,7 +49,7 @@ def _tiles(work: Transaction, now: float) -> Html:
     inbox, steps = work.backlog("inbox"), work.backlog(STEPS)
     in_force = sum(work.count(lease.KIND, Filter(state=state)) for state in lease.IN_FORCE)
     out = sum(work.count(analysis.KIND, Filter(state=state)) for state in (analysis.ASKING, analysis.RUNNING))
-    asked = len(approval.waiting(work))
+    asked = sum(work.count(approval.KIND, Filter(state=state)) for state in (approval.ASKED, approval.WAITING))
     dead = inbox.dead + steps.dead
     taken, late = inbox.waiting + inbox.claimed, trouble.overdue(work, now)
     tiles: tuple[tuple[str, int, str, str], ...] = (
@@ -90,7 +91,8 @@ def _broken(visit: Visit, work: Transaction) -> Html:
     heads = ("!Since", "!Step", "~Why", "What to do")
     listed = table("Steps that were set aside for a person", heads, rows, "") if rows else None
     nothing = None if found or rows else el("p", "Nothing is broken.", class_="note empty")
-    return el("section", el("h2", "What is broken"), found, listed, nothing, id="broken", data_part="broken")
+    cards = el("div", found, class_="grid") if found else None
+    return el("section", el("h2", "What is broken"), cards, listed, nothing, id="broken", data_part="broken")
 
 
 def _trouble(one: Trouble) -> Html:
@@ -142,7 +144,7 @@ def _lately(work: Transaction) -> Html:
     ]
     heads = ("!When", "What", "About", "~Why")
     listed = table("From the end of the audit chain, newest first", heads, rows, "Nothing went wrong lately.")
-    return el("section", el("h2", "What went wrong or was escalated lately"), listed, data_part="lately")
+    return el("section", el("h2", "What went wrong or was escalated lately"), listed, id="lately", data_part="lately")
 
 
 def _when(line: Mapping[str, object]) -> Html:
@@ -159,30 +161,30 @@ def _about(line: Mapping[str, object]) -> Html:
 # what was and what will be ------------------------------------------------------------------------------------------
 
 
-def _decisions(work: Transaction) -> Html:
-    found, _ = decided.newest(work, limit=_LAST)
-    heads = ("!When", "!Decision", "!What", "Playbook", "!Case")
-    listed = table("The newest decisions", heads, [_decision(work, one) for one in found], "Nothing was decided yet.")
+def _decisions(visit: Visit, work: Transaction) -> Html:
+    found, _ = newest(work, limit=_LAST)
+    heads = ("!When", "!State", "!What", "Playbook", "!Case")
+    listed = table(
+        "The newest decisions", heads, [_decision(visit, work, one) for one in found], "Nothing was decided yet."
+    )
     return el("section", el("h2", "Last decisions"), listed, data_part="decisions")
 
 
-def _decision(work: Transaction, record: Record) -> list[Child]:
-    decision = record.body["decision"]
-    responder = decided.responder_of(record)
-    what = (decision["target"] or {}).get("data") or "several targets"
-    link = el("a", acting(responder), " ", target(str(what)), href=path_of("decisions", record.key))
+def _decision(visit: Visit, work: Transaction, record: Record) -> list[Child]:
+    name = target(target_of(record.body["decision"]))
+    link = el("a", said(acting(decided.responder_of(record)), 60), " ", name, href=path_of("decisions", record.key))
     return [
-        moment(float(record.body["at"])), chip(_STYLE.get(record.state, record.state), record.state), link,
-        said(decided.playbook_of(record), 80), case_name(work, record.ref),
+        moment(float(record.body["at"])), state_chip(record.state), link, said(decided.playbook_of(record), 80),
+        case_of(visit, work, record.ref),
     ]  # fmt: skip
 
 
-def _ends(work: Transaction, now: float) -> Html:
+def _ends(visit: Visit, work: Transaction, now: float) -> Html:
     wanted = Filter(state=lease.ACTIVE, due_before=math.inf, after_due=(now, ""), limit=_NEXT)
     rows: list[list[Child]] = [
-        [contained.linked(record), contained.ending(record, now), case_name(work, record.ref),
+        [contained.linked(record), contained.ending(record, now), case_of(visit, work, record.ref),
          said(grant_of(record).by, 80)]
-        for record in work.find(lease.KIND, wanted) if not record.body.get("permanent")
+        for record in map(whole, work.find(lease.KIND, wanted)) if not record.body.get("permanent")
     ]  # fmt: skip
     heads = ("!What", "!Until", "!Case", "By")
     listed = table("The containments that end next", heads, rows, "Nothing is contained that has an end.")
@@ -194,18 +196,28 @@ def _ends(work: Transaction, now: float) -> Html:
 
 def _mode(visit: Visit, work: Transaction) -> Html:
     configured = str(visit.desk.settings["mode"])
-    lowered = switch.lowered(work)
-    current = lowered.mode or configured
+    lowered, policy = switch.lowered(work), _policy_mode(visit)
+    current = min(configured, policy or configured, lowered.mode or configured, key=MODES.index)
     told: list[Child] = [
         el("h2", "The mode"),
         facts(
             ("in force", join((el("b", current), ": ", _SAYS[current]))),
-            ("configured", configured if lowered.mode else None),
+            ("configured", configured if current != configured else None),
+            ("the policy allows", policy if policy and policy != configured else None),
             ("lowered by", join((said(lowered.by, 80), ", ", moment(lowered.at))) if lowered.mode else None),
             ("because", said(lowered.why) if lowered.why else None),
         ),
     ]
-    return el("section", told, _stop(visit, current), _choice(visit, configured, current), id="mode", class_="card")
+    acts = (_stop(visit, lowered.mode or configured), _choice(visit, configured, lowered.mode or configured))
+    return el("section", told, acts, id="mode", class_="card")
+
+
+def _policy_mode(visit: Visit) -> str:
+    """The mode that the policy sets, empty where it sets none; one that cannot be read allows nothing."""
+    try:
+        return visit.desk.policy().mode or ""
+    except PolicyError:
+        return MODES[0]
 
 
 def _stop(visit: Visit, current: str) -> Html | None:

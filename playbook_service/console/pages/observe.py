@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from playbook_service.console.contained import path_of
 from playbook_service.console.errand import RUNNING
-from playbook_service.console.frame import ROOT, chip, table
+from playbook_service.console.frame import chip, table
 from playbook_service.console.kept import anew, kept, shown
 from playbook_service.console.person import Role
+from playbook_service.console.shelf import path_to
 from playbook_service.console.visit import Page, Place, Visit
 from playbook_service.feedback.observation import NEEDED, RIGHT, UNKNOWN, WRONG
 from playbook_service.feedback.survey import survey
+from playbook_service.replay.words import count
 from playbook_service.store.contract import Transaction
-from playbook_service.web.html import Child, Html, address, code, el, join, said
+from playbook_service.web.html import Child, Html, code, el, join, said
 
 NAME = "observe"
 _KINDS = {RIGHT: "safe", WRONG: "act", UNKNOWN: "plain"}
@@ -54,8 +57,9 @@ def _score(visit: Visit, score: dict[str, Any]) -> Html:
     earned = chip("safe", "promotion earned") if score["earned"] else None
     judged = score["right"] + score["wrong"]
     counts = (
-        f"{score['right']} right, {score['wrong']} wrong, {score['unknown']} unknown; {score['containments']} "
-        f"containments in all, by {score['versions']} version{'s' if score['versions'] != 1 else ''} of the playbook."
+        f"{score['right']} right, {score['wrong']} wrong, {score['unknown']} unknown; "
+        f"{count(score['containments'], 'containment')} in all, by "
+        f"{count(score['versions'], 'version')} of the playbook."
     )
     known = f"{score['precision']:.1%} of {judged} judged cases right, at least {score['bound']:.1%}." if judged else ""
     return el(
@@ -77,13 +81,9 @@ def _how(visit: Visit, score: dict[str, Any]) -> Child:
         (
             "To do so, set ", code("mode: enforce"), " in its file and see that the service\u2019s mode and the policy "
             "allow it. ",
-            el("a", "Its source", href=address(f"{ROOT}/playbooks/{name}")) if _plain(name) else None,
+            el("a", "The playbook", href=path_to(name)) if visit.desk.playbooks().named(name) else None,
         )
     )  # fmt: skip
-
-
-def _plain(name: str) -> bool:
-    return name.replace("-", "").replace("_", "").isalnum() and name.isascii()
 
 
 def _bar(score: dict[str, Any]) -> Html:
@@ -108,7 +108,7 @@ def _cases(score: dict[str, Any]) -> Html:
             said(entry["resolution"] or "open", 40),
             join((said(entry["what"], 120), f" and {entry['more']} more" if entry["more"] else None)),
             el("a", "the decision", el("span", f" on case {entry['number']}", class_="unseen"),
-               href=address(f"{ROOT}/decisions/{entry['decision']}")),
+               href=path_of("decisions", entry["decision"])),
         ]
         for entry in score["cases"]
     ]  # fmt: skip

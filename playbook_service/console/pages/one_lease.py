@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from playbook_service.console import contained
-from playbook_service.console.contained import case_name, grant_of, path_of
+from playbook_service.console.contained import path_of
+from playbook_service.console.decision_words import case_of
 from playbook_service.console.frame import facts, moment, table, target
 from playbook_service.console.history import Event, history
 from playbook_service.console.person import Role
 from playbook_service.console.visit import Page, Place, Told, Visit
+from playbook_service.console.whole import get, grant_of
 from playbook_service.engine import approval, lease, renewal
 from playbook_service.engine.tools import Tools
 from playbook_service.playbook.responder import RESPONDERS
@@ -30,45 +32,52 @@ _RECORD = 20_000
 
 def show(visit: Visit, work: Transaction) -> Page:
     """One lease in full."""
-    record = work.get(lease.KIND, visit.parts["lease"])
+    record = get(work, lease.KIND, visit.parts["lease"])
     if record is None:
         sentence = "There is no such lease, or it ended so long ago that it is not kept any more."
         return Page("Lease", el("p", sentence, class_="card"), status=HTTPStatus.NOT_FOUND)
     decision = contained.decision_of(work, record.key)
     body = join(
         (
-            el("section", _facts(work, record, decision, visit.desk.clock.now()), class_="card", data_part="facts"),
+            el("section", _facts(visit, work, record, decision), class_="card", data_part="facts"),
             _acts(visit, record),
             el("section", el("h2", "The evidence"), contained.evidence(work, decision)),
             el("section", el("h2", "What happened"), _history(history(work, record)), data_part="history"),
-            _whole(record),
+            _whole(work, record),
         )
     )
     return Page(f"Lease: {visible(contained.words(grant_of(record))[:80])}", body, live=10)
 
 
-def _facts(work: Transaction, record: Record, decision: Record | None, now: float) -> Html:
-    body, grant = record.body, grant_of(record)
-    report = body["report"] if isinstance(body.get("report"), Mapping) else {}
-    held = body.get("held") if not body.get("ended_by") else None
+def _facts(visit: Visit, work: Transaction, record: Record, decision: Record | None) -> Html:
+    body, grant, now = record.body, grant_of(record), visit.desk.clock.now()
+    report, over = body["report"], record.state in (lease.ENDED, lease.REFUSED)
+    held = body["held"] if not body["ended_by"] and not over else None
+    refused = record.state == lease.REFUSED
     return facts(
         ("what", contained.what(grant)),
         ("state", contained.standing(record)),
-        ("until", contained.ending(record, now)),
+        ("ended" if over else "until", None if refused else contained.ending(record, now)),
+        ("begun", "by hand in TheHive; the service took it over" if body.get("taken") else None),
         ("the product holds it until", moment(float(held)) if held else None),
         ("where", said(body.get("where"), 120) if body.get("where") else None),
-        ("verified", _how_verified(report)),
-        ("the responder said", said(report["message"], 800) if report.get("message") else None),
+        ("verified", None if refused else _how_verified(report)),
+        ("why not" if refused else "the responder said", _told(report)),
         ("mark at the product", code(report["mark"], 200) if report.get("mark") else None),
         ("on whose word", said(grant.by, 120)),
         ("why", said(grant.why, 2000)),
-        ("case", case_name(work, grant.case_id)),
+        ("case", case_of(visit, work, grant.case_id)),
         ("decision", el("a", record.key, href=path_of("decisions", record.key)) if decision else None),
         ("question", _question(work, record.key)),
-        ("release asked for by", said(body["ended_by"], 120) if body.get("ended_by") else None),
+        ("released by" if over else "release asked for by", said(body["ended_by"], 120) if body["ended_by"] else None),
+        ("the undo said", _told(body["released"])),
         ("failed releases", str(body["undos"]) if body.get("undos") else None),
         ("failed renewals in a row", str(body["failures"]) if body.get("failures") else None),
     )
+
+
+def _told(report: Mapping[str, object]) -> Html | None:
+    return said(report["message"], 800) if report.get("message") else None
 
 
 def _how_verified(report: Mapping[str, object]) -> Html | None:
@@ -95,8 +104,9 @@ def _history(events: list[Event]) -> Html:
     )
 
 
-def _whole(record: Record) -> Html:
-    text = json.dumps(record.body, indent=2, sort_keys=True, ensure_ascii=False)[:_RECORD]
+def _whole(work: Transaction, record: Record) -> Html:
+    kept = work.get(lease.KIND, record.key)
+    text = json.dumps(kept.body if kept else {}, indent=2, sort_keys=True, ensure_ascii=False)[:_RECORD]
     shown = join((said(line, 2000) for line in text.splitlines()), "\n")
     title = el("summary", el("span", "The whole record", class_="title"))
     return el("details", title, el("div", el("pre", shown, tabindex="0"), class_="story"))
@@ -108,6 +118,8 @@ def _whole(record: Record) -> Html:
 def _acts(visit: Visit, record: Record) -> Html:
     acts: list[Child] = []
     in_force = record.state in (lease.ACTIVE, lease.DOUBTFUL) and not record.body["ended_by"]
+    if in_force and not visit.person.may(Role.OPERATOR):
+        acts.append(el("p", "To release it takes the permission manageAction in TheHive.", class_="note"))
     if in_force and visit.person.may(Role.OPERATOR):
         acts += [el("h2", "What you can do"), contained.second_look(*_release(visit, record))]
         if record.state == lease.ACTIVE and not record.body.get("permanent"):

@@ -6,12 +6,13 @@ from http import HTTPStatus
 from pathlib import Path
 
 from playbook_service.console import wording
+from playbook_service.console.contained import path_of
+from playbook_service.console.decision_words import newest, state_chip, target_of
 from playbook_service.console.frame import ROOT, chip, facts, moment, table
 from playbook_service.console.pages import trial
 from playbook_service.console.shelf import PLACE, SEVERITIES, named, path_to, text_in_use
 from playbook_service.console.source import difference, numbered
 from playbook_service.console.visit import Page, Place, Visit
-from playbook_service.engine import decided
 from playbook_service.engine.version import Version, versions
 from playbook_service.playbook import Playbook, PlaybookErrors
 from playbook_service.playbook.issue import Issue
@@ -62,17 +63,16 @@ def _kind(book: Playbook) -> Html:
 def _last(work: Transaction, book: Playbook) -> Child:
     if book.kind != "respond":
         return el("span", "asks analyzers", class_="none")
-    found, _ = decided.newest(work, playbook=book.name, limit=1)
+    found, _ = newest(work, playbook=book.name, limit=1)
     if not found:
         return el("span", "nothing on record", class_="none")
     record = found[0]
-    return join((chip(record.state), " ", _decided_on(record), el("br"), el("small", moment(_at(record)))))
+    return join((state_chip(record.state), " ", _decided_on(record), el("br"), el("small", moment(_at(record)))))
 
 
 def _decided_on(record: Record) -> Html:
-    target = record.body["decision"]["target"]
-    word = said(target["data"] if target else "no one target", 80)
-    return el("a", el("span", "Decision on ", class_="unseen"), word, href=f"{ROOT}/decisions/{record.key}")
+    word = said(target_of(record.body["decision"]), 80)
+    return el("a", el("span", "Decision on ", class_="unseen"), word, href=path_of("decisions", record.key))
 
 
 def _at(record: Record) -> float:
@@ -163,16 +163,17 @@ def _when(book: Playbook) -> Child:
 
 
 def _outcomes(book: Playbook) -> Html:
-    lines = [el("li", chip(outcome), " ", said(when, 400)) for outcome, when in wording.outcomes(book)]
+    lines = [el("li", state_chip(outcome), " ", said(when, 400)) for outcome, when in wording.outcomes(book)]
     return el("ol", lines)
 
 
 def _decisions(work: Transaction, book: Playbook) -> Html | None:
     if book.kind != "respond":
         return None
-    found, _ = decided.newest(work, playbook=book.name, limit=_LATELY)
+    found, _ = newest(work, playbook=book.name, limit=_LATELY)
     rows: list[list[Child]] = [
-        [moment(_at(record)), chip(record.state), _decided_on(record), _version_then(book, record)] for record in found
+        [moment(_at(record)), state_chip(record.state), _decided_on(record), _version_then(book, record)]
+        for record in found
     ]
     heads = ("!When", "What", "~Target", "~Version that decided")
     listed = table(f"Its newest {_LATELY} decisions", heads, rows, "No decision of it is on record.")

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from playbook_service.console.errand import RUNNING
+from playbook_service.console.errand import RUNNING, standing
 from playbook_service.console.frame import ROOT, chip, facts, moment, table
-from playbook_service.console.kept import anew, kept, shown
+from playbook_service.console.kept import Make, anew, kept, shown
 from playbook_service.console.person import Role
 from playbook_service.console.visit import Page, Place, Told, Visit
 from playbook_service.feedback import drift, learning
-from playbook_service.feedback.learning import Learned
+from playbook_service.feedback.learning import Learned, Reason
 from playbook_service.feedback.survey import judgements
 from playbook_service.parts import options_of
+from playbook_service.replay.words import count
 from playbook_service.store.contract import Transaction
 from playbook_service.web.html import Child, Html, address, el, join, said
+from propolis.errors import ConfigurationError, InputError
 from propolis.verdict.calibration import ENOUGH
 from propolis.verdict.reliability import reliability
 from propolis.verdict.report import LEVELS
@@ -23,6 +25,7 @@ from propolis.verdict.sources import Sources, fold, shipped
 
 NAME = "sources"
 _REASONS = 100
+_NOTHING = "Nothing was learned of a source of that name, or it is not computed yet: the page Sources lists all."
 _WORDS = {"malicious": "malicious", "suspicious": "suspicious", "safe": "safe", "none": "nothing found"}
 
 
@@ -148,7 +151,7 @@ def _pairs(result: Mapping[str, Any]) -> Html:
         ]
         for pair in result["pairs"]
     ]
-    heads = ("", "~Sources", "~Families", "#Both answered", "#Both positive", "#Correlation (phi)")
+    heads = ("Finding", "~Sources", "~Families", "#Both answered", "#Both positive", "#Correlation (phi)")
     caption = f"Pairs with at least {drift.JOINT_HITS} joint hits, over {result['observables']:,} observables"
     listed = table(caption, heads, rows, f"No pair has {drift.JOINT_HITS} joint hits yet.")
     told = el("ul", [el("li", said(pair["suggestion"]), ".") for pair in alarms]) if alarms else None
@@ -158,7 +161,11 @@ def _pairs(result: Mapping[str, Any]) -> Html:
 
 def _families(visit: Visit) -> Html:
     """Who is in which family, by the files that rate them."""
-    known = options_of(visit.desk.settings).sources or shipped()
+    try:
+        known = options_of(visit.desk.settings).sources or shipped()
+    except ConfigurationError as error:
+        nothing = el("p", "The file of sources cannot be used: ", said(error), class_="note")
+        return el("section", el("h2", "Families"), nothing)
     families: dict[str, list[str]] = {}
     for name, source in known.rated():
         families.setdefault(source.family, []).append(f"{name} ({source.grade})")
@@ -177,9 +184,42 @@ def _families(visit: Visit) -> Html:
 
 
 def one(visit: Visit, work: Transaction) -> Page:
-    """One source: every label that counts. Reads the log of closings."""
-    name, now = visit.query.get("name", ""), visit.desk.clock.now()
-    found = learning.reasons(judgements(visit.desk.store), name, now)
+    """One source that something was learned of: every label that counts. Finding them takes the whole log of closings,
+    so they are found as an errand."""
+    name = visit.query.get("name", "")
+    back = el("p", el("a", "All sources", href=f"{ROOT}/sources", class_="button"), class_="acts")
+    title = el("h2", "What is known of ", said(name, 60))
+    if not _is_learned(visit, work, name):
+        return Page("A source", join((back, title, el("p", _NOTHING, class_="card"))))
+    found = kept(visit, work, _errand(name), _why(name))
+    again = shown(visit, found, address("/sources/one/again", name=fold(name)))
+    listed = _labels(found.result) if found.result is not None else None
+    body = join((back, title, again, el("div", listed, data_part="labels"), _reset(visit, name)))
+    return Page("A source", body, live=3 if found.state == RUNNING else 0)
+
+
+def _is_learned(visit: Visit, work: Transaction, name: str) -> bool:
+    """Is it among what the page Sources shows? Nothing is computed for other names."""
+    known = standing(work, NAME, visit.desk.clock.now()).result
+    return bool(known) and fold(name) in {fold(str(entry["name"])) for entry in known["sources"]}
+
+
+def _errand(name: str) -> str:
+    return f"source:{fold(name)}"[:200]
+
+
+def _why(name: str) -> Make:
+    """Makes the labels behind what was learned of a source: the newest of them, and how many there are."""
+
+    def make(visit: Visit) -> Any:
+        found = learning.reasons(judgements(visit.desk.store), name, visit.desk.clock.now())
+        return {"of": len(found), "labels": [list(entry) for entry in found[:_REASONS]]}
+
+    return make
+
+
+def _labels(result: Mapping[str, Any]) -> Html:
+    of, labels = int(result["of"]), [Reason(*entry) for entry in result["labels"]]
     rows: list[list[Child]] = [
         [
             moment(entry.at), f"#{entry.case}", said(entry.closed_as, 40), said(entry.by, 60),
@@ -187,14 +227,21 @@ def one(visit: Visit, work: Transaction) -> Page:
             join((said(entry.data, 100), el("small", f" {entry.data_type}"))),
             chip("act", "malicious") if entry.malicious else chip("safe", "harmless"), f"{entry.left:.2f}",
         ]
-        for entry in found[:_REASONS]
+        for entry in labels
     ]  # fmt: skip
     heads = ("!Closed", "!Case", "!As", "!By", "It said", "~Of", "Which was", "#Counts")
-    shown_of = f"The newest {_REASONS} of {len(found):,} labels" if len(found) > _REASONS else f"{len(found):,} labels"
-    listed = table(shown_of, heads, rows, "No label counts for a source of that name.")
-    back = el("p", el("a", "All sources", href=f"{ROOT}/sources"))
-    title = join(("What is known of ", said(name, 60)))
-    return Page("A source", join((back, el("h2", title), listed, _reset(visit, name) if found else None)))
+    caption = f"The newest {len(labels)} of {of:,} labels" if of > len(labels) else count(of, "label")
+    return table(caption, heads, rows, "No label counts for it any more.")
+
+
+def why_again(visit: Visit, form: Mapping[str, str]) -> Told:
+    """`Compute again` of one source."""
+    name = visit.query.get("name", "")
+    with visit.desk.store.reading() as work:
+        if not _is_learned(visit, work, name):
+            raise InputError(_NOTHING)
+    visit.desk.errands.start(_errand(name), lambda: _why(name)(visit), visit.person.login)
+    return Told(address(f"{ROOT}/sources/one", name=name), "It is being computed.")
 
 
 def _reset(visit: Visit, name: str) -> Html | None:
@@ -212,12 +259,14 @@ def reset(visit: Visit, form: Mapping[str, str]) -> Told:
     with desk.store.transaction() as work:
         learning.reset(work, desk.journal, name, visit.person.login, desk.clock.now())
     desk.errands.start(NAME, lambda: _make(visit), visit.person.login)
-    return Told(address(f"{ROOT}/sources/one", name=fold(name)), f"{name} is weighed by its grade alone again.")
+    desk.errands.start(_errand(name), lambda: _why(name)(visit), visit.person.login)
+    return Told(f"{ROOT}/sources", f"{name[:80]} is weighed by its grade alone again.")
 
 
 PLACES = (
     Place("/sources", show),
     Place("/sources/again", act=anew(NAME, _make, "/sources"), role=Role.OPERATOR, recheck=False),
     Place("/sources/one", one),
+    Place("/sources/one/again", act=why_again, role=Role.OPERATOR, recheck=False),
     Place("/sources/reset", act=reset, role=Role.OPERATOR),
 )

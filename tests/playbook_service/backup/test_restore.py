@@ -14,9 +14,12 @@ import pytest
 from calls import ROOT, call
 from data_folder import Folder
 
+from playbook_service.audit import index
 from playbook_service.audit.journal import AuditFiles, Journal, read_lines
 from playbook_service.backup import restore
-from playbook_service.engine import launch
+from playbook_service.console import session
+from playbook_service.console.person import Person, Role
+from playbook_service.engine import decided, launch, switch
 from playbook_service.store.contract import Filter
 from playbook_service.store.moved import mark_moved
 from playbook_service.store.schema import MIGRATIONS
@@ -61,6 +64,33 @@ def test_what_was_backed_up_is_there_again_and_the_chain_goes_on(
     assert list(read_lines(files.paths())) == lines[:-1]
     assert files.catch_up(journal) == 1
     store.close()
+
+
+def test_the_lowered_mode_the_register_and_the_index_are_restored_with_it(
+    node: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    decision = {"playbooks": [{"name": "a", "digest": "f"}], "action": "respond FirewallBlock", "candidates": []}
+    target = {"kind": "address", "data_type": "ip", "data": "203.0.113.9", "label": ""}
+    body = {"decision": {**decision, "target": target}, "at": CLOCK.now(), "alert": "", "rule": ""}
+    with node.work() as (work, tools):
+        switch.throw(work, tools.journal, "observe", "enforce", "anna", now=CLOCK.now(), why="drill")
+        decided.note(work, work.save(decided.DECISION, "P1", body, version=0, state="act", ref="~41"))
+        cookie = session.begin(work, Person("anna", "Anna", "analyst", Role.OPERATOR), CLOCK.now())
+    assert call("backup", "--to", tmp_path / "backups") == 0
+    (file,) = (tmp_path / "backups").iterdir()
+    monkeypatch.setenv("PROPOLIS_DATA_DIR", str(tmp_path / "elsewhere"))
+    assert call("restore", file) == 0
+    store = SqliteStore(tmp_path / "elsewhere" / "propolis.db", CLOCK)
+    with store.reading() as work:
+        assert (switch.lowered(work).mode, switch.lowered(work).by) == ("observe", "anna")
+        assert [record.key for record in decided.newest(work, term="203.0.113.9")[0]] == ["P1"]
+        here = session.current(work, cookie, CLOCK.now())
+        found = index.numbers(work, "L1")
+    named = [line["n"] for line in Journal(store, CLOCK).lines() if "L1" in (line.get("lease"), line.get("decision"))]
+    store.close()
+    assert found == named[::-1] != []
+    assert here is not None
+    assert here.person.login == "anna"
 
 
 def test_the_folder_is_for_its_owner_and_holds_the_operators_files_aside(backup: Path, elsewhere: Path):

@@ -63,7 +63,7 @@ def test_an_empty_store_says_that_nobody_is_asked() -> None:
     with House() as empty:
         page = empty.visitor(ANALYST).get(HERE)
     assert "Nobody is asked anything at this moment." in page.text
-    assert "Nothing was answered." in page.text
+    assert "No question has ended yet." in page.text
 
 
 def test_the_soonest_expiry_comes_first_twenty_a_page(house: House) -> None:

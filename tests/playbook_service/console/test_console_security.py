@@ -1,118 +1,26 @@
-"""The console against those who may not, those who pretend, and what comes from outside."""
+"""The console against those who may not and those who pretend: sessions, forms, roles, cookies, headers."""
 
 from __future__ import annotations
 
-import io
-import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from typing import Any
 
 import pytest
-from console_house import ANALYST, ORGADMIN, House
-from filled import ATTACKER, CDN, Filled
+from console_house import ANALYST
+from gate import ACTS, PERSONS, SHOWS, Gate, filled, made_real
 
 from playbook_service.console import session
-from playbook_service.console.console import Console
-from playbook_service.console.errand import Errands
 from playbook_service.console.frame import MENU, ROOT
-from playbook_service.console.pages import PLACES
-from playbook_service.console.person import Person, Role
+from playbook_service.console.person import Role
 from playbook_service.console.session import COOKIE, NOTICE
-from playbook_service.console.visit import Desk, Page, Place, Told, Visit
+from playbook_service.console.visit import Page, Place, Told, Visit
 from playbook_service.engine import lease, ruling
-from playbook_service.engine.switch import Switch
-from playbook_service.lab.hive import people
-from playbook_service.lab.lab import ORGANISATION, PASSWORD
-from playbook_service.settings import load
-from playbook_service.settings.table import SETTINGS
+from playbook_service.lab.lab import PASSWORD
 from playbook_service.store.contract import Conflict, StoreError, Transaction
-from playbook_service.web.application import Application
-from playbook_service.web.html import Html, el
+from playbook_service.web.html import Html
 from playbook_service.web.message import Answer
-
-READER = "reader@soc.example"
-PERSONS = {
-    Role.VIEWER: Person(READER, "Reader", "read-only", Role.VIEWER),
-    Role.OPERATOR: Person(ANALYST, "Analyst", "analyst", Role.OPERATOR),
-    Role.ADMIN: Person(ORGADMIN, "Org admin", "org-admin", Role.ADMIN),
-}
-ACTS = [place for place in PLACES if place.act is not None]
-SHOWS = [place for place in PLACES if place.show is not None]
-FORM = {"CONTENT_TYPE": "application/x-www-form-urlencoded"}
-
-
-class Seen(NamedTuple):
-    """An answer, without a browser between."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: str
-
-    def header(self, name: str) -> str:
-        """A header's value, empty where there is none."""
-        return next((value for found, value in self.headers if found.lower() == name.lower()), "")
-
-    @property
-    def cookies(self) -> list[str]:
-        """What is left with the browser."""
-        return [value for name, value in self.headers if name == "Set-Cookie"]
-
-    @property
-    def text(self) -> str:
-        """What people read."""
-        return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", self.body)).strip()
-
-
-class Gate:
-    """A console asked directly, with sessions that were begun without TheHive."""
-
-    def __init__(self, world: Filled, *, settings: Mapping[str, str] | None = None, places: Any = PLACES, **how: Any):
-        self.world = world
-        store, clock = world.store, world.clock
-        self.settings = load({"PROPOLIS_MODE": "enforce", **(settings or {})})
-        self.switch = Switch()
-        self.desk = Desk(
-            self.settings, store, clock, world.journal, lambda: world.books, world.policy, lambda: world.tools,
-            self.switch, Errands(store, clock),
-        )  # fmt: skip
-        self.console = Console(self.desk, secure=how.get("secure", False), places=places)
-        self.console.begin()
-        self.application = Application(self.console.routes())
-
-    def cookie(self, role: Role, name: str = COOKIE) -> tuple[str, str]:
-        """A session of that role: its cookie, and what its forms carry."""
-        with self.world.store.transaction() as work:
-            number = session.begin(work, PERSONS[role], self.world.clock.now())
-            found = session.current(work, number, self.world.clock.now())
-        assert found is not None
-        return f"{name}={session.seal_of(self.world.store).sealed('session', number)}", found.csrf
-
-    def get(self, path: str, cookie: str = "", **more: str) -> Seen:
-        """Ask for a page; `more` are lines of the WSGI environment."""
-        return self._ask("GET", path, {"HTTP_COOKIE": cookie, **more}, b"")
-
-    def post(self, path: str, form: Mapping[str, str], cookie: str = "", **more: str) -> Seen:
-        """Send a form."""
-        return self._ask("POST", path, {"HTTP_COOKIE": cookie, **FORM, **more}, urlencode(form).encode())
-
-    def _ask(self, method: str, path: str, more: Mapping[str, str], body: bytes) -> Seen:
-        told: list[Any] = []
-        where, _, query = path.partition("?")
-        environ = {
-            "REQUEST_METHOD": method, "PATH_INFO": where, "QUERY_STRING": query, "REMOTE_ADDR": "192.0.2.1",
-            "HTTP_HOST": "console.soc.example", "CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body), **more,
-        }  # fmt: skip
-        chunks = self.application(environ, lambda status, headers: told.extend((status, headers)))
-        return Seen(int(told[0][:3]), told[1], b"".join(chunks).decode())
-
-
-def filled() -> Filled:
-    world = Filled()
-    world.fortnight()
-    return world
 
 
 @pytest.fixture(scope="module")
@@ -121,23 +29,11 @@ def gate() -> Gate:
     return Gate(filled())
 
 
-@pytest.fixture(scope="module")
-def open_house() -> Iterator[House]:
-    """A console whose TheHive is real enough to sign in; for tests that put back what they change."""
-    with House(filled()) as house:
-        yield house
-
-
-def made_real(place: Place) -> str:
-    """An address of the place, whatever its variable parts are."""
-    return ROOT + re.sub(r"\{\w+\*?\}", "something", place.path)
-
-
 def paths_of(places: list[Place]) -> list[Any]:
     return [pytest.param(place, id=place.path or "/") for place in places]
 
 
-# who is not signed in ----------------------------------------------------------------------------------------------------
+# who is not signed in -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("place", paths_of(SHOWS))
@@ -171,7 +67,7 @@ def test_a_link_from_another_site_asks_once_more_before_it_asks_who_somebody_is(
     assert again.status == 303
 
 
-# sessions ---------------------------------------------------------------------------------------------------------------
+# sessions -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -231,7 +127,7 @@ def test_who_is_no_longer_named_an_administrator_is_none_from_then_on() -> None:
     assert Gate(world).get(ROOT, cookie).status == 200
 
 
-# forms ------------------------------------------------------------------------------------------------------------------
+# forms ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("place", paths_of(ACTS))
@@ -296,11 +192,12 @@ def test_what_no_browser_sends_is_refused_with_a_sentence(gate: Gate) -> None:
     assert gate.world.said("mode set") == []
 
 
-# roles ------------------------------------------------------------------------------------------------------------------
+# roles ----------------------------------------------------------------------------------------------------------------
 
 
-def test_every_act_takes_at_least_an_operator() -> None:
-    assert [place.path for place in ACTS if place.role < Role.OPERATOR] == []
+def test_every_act_takes_at_least_an_operator_but_an_answer_which_a_named_approver_gives_too() -> None:
+    answers = {"/approvals/{approval}/grant", "/approvals/{approval}/deny"}
+    assert {place.path for place in ACTS if place.role < Role.OPERATOR} == answers
 
 
 @pytest.mark.parametrize("place", paths_of(ACTS))
@@ -333,185 +230,7 @@ def test_a_viewer_is_offered_nothing_to_do(gate: Gate) -> None:
         assert set(re.findall(r'method="post" action="([^"]*)"', page.body)) <= {"/console/sign-out"}
 
 
-# TheHive has the last word ------------------------------------------------------------------------------------------------
-
-
-def member(house: House, login: str, places: list[dict[str, Any]]) -> None:
-    """The account's memberships from now on, as an administrator of TheHive sets them."""
-    hive = house.lab.hive
-    user = hive.store.by_key("User", (login,))
-    assert user is not None
-    with hive.transaction():
-        hive.store.save(user.with_fields(organisations=places)) if hasattr(user, "with_fields") else hive.change(
-            user, {"organisations": places}, house.lab.account("orgadmin")
-        )
-
-
-@pytest.fixture
-def analysts_account(open_house: House) -> Iterator[Callable[[str], None]]:
-    """Give the analyst another profile; an empty one is none at all."""
-    was = [{"organisation": ORGANISATION, "profile": "analyst", "default": True}]
-
-    def change(profile: str) -> None:
-        member(open_house, ANALYST, [{**was[0], "profile": profile}] if profile else [])
-
-    yield change
-    member(open_house, ANALYST, was)
-
-
-@pytest.mark.parametrize("profile", ["read-only", "org-admin", ""])
-def test_an_act_of_somebody_whose_account_changed_is_refused(
-    open_house: House, analysts_account: Callable[[str], None], profile: str
-) -> None:
-    visitor = open_house.visitor(ANALYST)
-    page = visitor.get("/console/approvals")
-    action = next(where for where, _ in page.forms if where.endswith("/grant"))
-    analysts_account(profile)
-    answer = visitor.press(page, action)
-    assert answer.status == 403
-    assert "Your account changed in TheHive since you signed in: sign in again." in answer.text
-
-
-def test_what_makes_things_safer_is_done_all_the_same(
-    open_house: House, analysts_account: Callable[[str], None]
-) -> None:
-    visitor, admin = open_house.visitor(ANALYST), open_house.visitor(ORGADMIN)
-    page = visitor.get()
-    analysts_account("read-only")
-    try:
-        assert "The mode is observe since" in visitor.press(page, "/console/stop").text
-    finally:
-        admin.press(admin.get(), "/console/mode", mode="enforce")
-
-
-def test_only_what_makes_things_safer_or_only_looks_goes_without_asking_thehive() -> None:
-    assert {place.path for place in ACTS if not place.recheck} == {
-        "/stop", "/leases/{lease}/release", "/approvals/{approval}/deny", "/observe/again", "/sources/again",
-        "/audit/verify",
-    }  # fmt: skip
-
-
-def test_while_thehive_is_away_one_can_release_and_stop_and_nothing_else(open_house: House) -> None:
-    visitor, admin = open_house.visitor(ANALYST), open_house.visitor(ORGADMIN)
-    questions, now = visitor.get("/console/approvals"), visitor.get()
-    grant = next(where for where, _ in questions.forms if where.endswith("/grant"))
-    open_house.lab.faults.thehive.fail = -1
-    try:
-        refused = visitor.press(questions, grant)
-        assert refused.status == 503
-        assert "TheHive cannot be asked now whether your account may still do this" in refused.text
-        assert "The mode is observe since" in visitor.press(now, "/console/stop").text
-        nobody = open_house.visitor()
-        page = nobody.press(nobody.get(), "/console/sign-in", login=ANALYST, secret=PASSWORD)
-        assert page.status == 503
-        assert "TheHive cannot be asked now who you are: try again soon." in page.text
-    finally:
-        open_house.lab.faults.clear()
-        admin.press(admin.get(), "/console/mode", mode="enforce")
-
-
-# signing in -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("version", [4, 5])
-def test_one_signs_in_with_a_password_or_with_a_key_alone(version: int) -> None:
-    with House(Filled(), version=version) as house:
-        assert "analyst@soc.example operator" in house.visitor(ANALYST).get().text
-        keyed = house.visitor()
-        page = keyed.press(keyed.get(), "/console/sign-in", login="", secret=house.lab.keys.reader)
-        assert "reader@soc.example viewer" in page.text
-        told = [(line["operator"], line["role"], line["profile"]) for line in house.world.said("signed in")]
-        assert told == [(ANALYST, "operator", "analyst"), (READER, "viewer", "read-only")]
-
-
-@pytest.mark.parametrize(
-    ("login", "secret", "status"),
-    [
-        (ANALYST, "wrong", 401), (ANALYST, "", 401), ("", "", 401), ("", "guessed-key", 401), ("nobody@x", PASSWORD, 401),
-        (f"{ANALYST}:x", PASSWORD, 401), ("", "key\r\nX-Organisation: admin", 403), ("", "\u043a\u043b\u044e\u0447", 403),
-        (ANALYST, "\u0000\u202e", 401), ("a" * 100_000, "b" * 100_000, 401),
-    ],
-    ids=lambda value: repr(value)[:24],
-)  # fmt: skip
-def test_who_cannot_prove_who_they_are_stays_outside(open_house: House, login: str, secret: str, status: int) -> None:
-    visitor = open_house.visitor()
-    page = visitor.press(visitor.get(), "/console/sign-in", login=login, secret=secret)
-    assert page.status == status
-    assert visitor.cookies == {}
-    assert not secret.strip() or secret not in page.html
-    assert "Traceback" not in page.html
-
-
-def test_the_services_own_account_does_not_sign_in(open_house: House) -> None:
-    visitor = open_house.visitor()
-    page = visitor.press(visitor.get(), "/console/sign-in", login="", secret=open_house.lab.keys.service)
-    assert (page.status, visitor.cookies) == (403, {})
-    assert "The service's own account does not sign in." in page.text.replace("&#x27;", "'")
-
-
-def test_who_works_in_another_organisation_stays_outside(open_house: House) -> None:
-    hive = open_house.lab.hive
-    with hive.transaction():
-        who = open_house.lab.account("orgadmin")
-        people.add_organisation(hive, who, {"name": "other", "description": "Another"})
-        document = {"login": "eve@other.example", "name": "Eve", "organisation": "other", "profile": "org-admin"}
-        people.add_user(hive, who, {**document, "password": PASSWORD})
-    visitor = open_house.visitor()
-    page = visitor.press(visitor.get(), "/console/sign-in", login="eve@other.example", secret=PASSWORD)
-    assert (page.status, visitor.cookies) == (403, {})
-    assert f"This account works in another organisation of TheHive than {ORGANISATION}." in page.text
-
-
-def test_a_failed_try_is_in_the_log_without_the_secret(open_house: House, caplog: pytest.LogCaptureFixture) -> None:
-    visitor = open_house.visitor()
-    with caplog.at_level(logging.DEBUG):
-        visitor.press(visitor.get(), "/console/sign-in", login=ANALYST, secret="sesame-open")  # noqa: S106
-    assert any("somebody could not sign in" in record.getMessage() for record in caplog.records)
-    assert "sesame-open" not in caplog.text
-
-
-def test_signing_in_anew_gives_a_new_session_and_ends_the_old_one(open_house: House) -> None:
-    visitor = open_house.visitor(ANALYST)
-    old = dict(visitor.cookies)
-    visitor.sign_in(ORGADMIN)
-    assert visitor.cookies[COOKIE] != old[COOKIE]
-    visitor.cookies = old
-    assert visitor.get().forms[0][0] == "/console/sign-in"
-
-
-@pytest.mark.parametrize(
-    "to",
-    [
-        "https://evil.example/", "//evil.example", "/\\evil.example", "/console//evil.example", "/api/v1/leases",
-        "/consoles", "/console/../api", "/console/%2e%2e/api", "javascript:alert(1)", "/console\r\nX: y", "/console/ x",
-        "/console/\u202e", "/console/'\"><script>", "\u0000", "x" * 100_000,
-    ],
-    ids=lambda to: to[:20],
-)  # fmt: skip
-def test_nobody_is_sent_elsewhere_after_signing_in(open_house: House, to: str) -> None:
-    visitor = open_house.visitor()
-    page = visitor.get("/console/sign-in?" + urlencode({"to": to[:5000]}))
-    assert page.form("/console/sign-in")["to"] == ROOT
-    answer = visitor._send("POST", "/console/sign-in", {}, data={"login": ANALYST, "secret": PASSWORD, "to": to})
-    assert (answer.status_code, answer.headers["Location"]) == (303, ROOT)
-
-
-@pytest.mark.parametrize("to", ["/console", "/console?x=1", "/console/decisions?q=203.0.113.0%2F24&state=act"])
-def test_one_comes_back_to_where_one_wanted_to_be(open_house: House, to: str) -> None:
-    visitor = open_house.visitor()
-    answer = visitor._send("POST", "/console/sign-in", {}, data={"login": ANALYST, "secret": PASSWORD, "to": to})
-    assert (answer.status_code, answer.headers["Location"]) == (303, to)
-
-
-def test_before_the_service_has_met_thehive_it_says_so() -> None:
-    gate = Gate(filled())
-    gate.application = Application(Console(gate.desk._replace(tools=lambda: None), secure=False).routes())
-    assert "The service is starting: try again soon." in gate.get(ROOT, gate.cookie(Role.VIEWER)[0]).text
-    answer = gate.post("/console/sign-in", {"login": ANALYST, "secret": PASSWORD})
-    assert (answer.status, "The service has not met TheHive yet" in answer.text) == (503, True)
-
-
-# cookies ----------------------------------------------------------------------------------------------------------------
+# cookies --------------------------------------------------------------------------------------------------------------
 
 
 def test_behind_a_proxy_that_ends_tls_cookies_stay_with_tls() -> None:
@@ -544,12 +263,8 @@ def test_what_an_act_says_is_shown_once(gate: Gate) -> None:
 
 def test_nobody_makes_the_console_say_what_they_like(gate: Gate) -> None:
     cookie, _ = gate.cookie(Role.VIEWER)
-    for forged in ("K0hhY2tlZA.K0hhY2tlZA", Gate_seal("+Hacked")):
+    for forged in ("K0hhY2tlZA.K0hhY2tlZA", session.Seal(b"another").sealed("notice", "+Hacked")):
         assert "Hacked" not in gate.get(ROOT, f"{cookie}; {NOTICE}={forged}").body
-
-
-def Gate_seal(text: str) -> str:
-    return session.Seal(b"another").sealed("notice", text)
 
 
 def test_a_sentence_never_outgrows_a_cookie() -> None:
@@ -562,7 +277,7 @@ def test_a_sentence_never_outgrows_a_cookie() -> None:
     assert len(left) < 4096
 
 
-# every answer -----------------------------------------------------------------------------------------------------------
+# every answer ---------------------------------------------------------------------------------------------------------
 
 
 def broken(visit: Visit, work: Transaction) -> Page:
@@ -596,10 +311,11 @@ def odd() -> Gate:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "", 200), ("GET", "/sign-in", 200), ("GET", "/static/console.css", 200), ("GET", "/static/console.js", 200),
-        ("GET", "/static/icon.svg", 200), ("GET", "/file", 200), ("GET", "/nothing/there", 404), ("POST", "/nothing", 404),
-        ("GET", "/things/x/change", 404), ("POST", "/broken", 404), ("GET", "/broken", 500), ("GET", "/away", 503),
-        ("GET", "/static/nothing.css", 404), ("POST", "/things/x/change", 303), ("GET", "/", 303), ("POST", "/sign-in", 401),
+        ("GET", "", 200), ("GET", "/sign-in", 200), ("GET", "/static/console.css", 200),
+        ("GET", "/static/console.js", 200), ("GET", "/static/icon.svg", 200), ("GET", "/file", 200),
+        ("GET", "/nothing/there", 404), ("POST", "/nothing", 404), ("GET", "/things/x/change", 404),
+        ("POST", "/broken", 404), ("GET", "/broken", 500), ("GET", "/away", 503), ("GET", "/static/nothing.css", 404),
+        ("POST", "/things/x/change", 303), ("GET", "/", 303), ("POST", "/sign-in", 401),
     ],
 )  # fmt: skip
 def test_every_answer_keeps_itself_to_itself(odd: Gate, method: str, path: str, status: int) -> None:
@@ -655,109 +371,3 @@ def test_no_page_needs_what_the_policy_forbids(gate: Gate, place: Place) -> None
     assert re.findall(r"<[^>]* (?:style|on\w+)=", page) == []
     assert re.findall(r"<script(?! src=\"/console/static/console.js\" defer>)", page) == []
     assert re.findall(r"<style|<iframe|<object|<embed|<base|javascript:", page) == []
-
-
-# what must not be seen ----------------------------------------------------------------------------------------------------
-
-
-def every_page(gate: Gate, cookie: str, most: int = 150) -> Iterator[tuple[str, Seen]]:
-    """All that links lead to, from the first page on."""
-    seen, ahead = {ROOT}, [ROOT]
-    while ahead and len(seen) < most:
-        path = ahead.pop(0)
-        page = gate.get(path, cookie)
-        yield path, page
-        links = re.findall(r'(?:href|action)="(/console[^"#]*)', page.body)
-        for link in (link.replace("&amp;", "&") for link in links):
-            if link not in seen and "/static/" not in link:
-                seen.add(link)
-                ahead.append(link)
-
-
-def test_no_secret_is_on_any_page() -> None:
-    secrets = {
-        setting.name: f"s3cret-{setting.name}-value" for setting in SETTINGS if setting.secret and setting.type == "text"
-    }  # fmt: skip
-    texts = {setting.name: f"tok-{setting.name}" for setting in SETTINGS if setting.secret and setting.type == "texts"}
-    environment = {f"PROPOLIS_{name.upper()}": value for name, value in {**secrets, **texts}.items()}
-    world = filled()
-    gate = Gate(world, settings={name: value for name, value in environment.items() if name in SAFE_TO_SET})
-    cookie, csrf = gate.cookie(Role.ADMIN)
-    _, others = gate.cookie(Role.ADMIN)
-    with world.store.reading() as work:
-        sealing = work.get("control", "console")
-    assert sealing is not None
-    hidden = [value for name, value in environment.items() if name in SAFE_TO_SET]
-    hidden += [others, sealing.body["key"], cookie.partition("=")[2]]
-    pages = 0
-    for path, page in every_page(gate, cookie):
-        pages += 1
-        assert [value for value in hidden if value in page.body] == [], path
-    assert len(hidden) >= 8
-    assert pages > 40
-
-
-SAFE_TO_SET = frozenset(
-    f"PROPOLIS_{name}" for name in
-    ("WEBHOOK_TOKEN", "THEHIVE_KEY", "CORTEX_KEY", "SMTP_PASSWORD", "FEED_TOKEN", "METRICS_TOKEN")
-)  # fmt: skip
-"""Secrets that need no other setting beside them."""
-
-BAD = '<img src=x onerror=alert(1)>"\'><script>alert(2)</script>\u202e\u0007\u200b'
-
-
-@pytest.fixture(scope="module")
-def hostile() -> Gate:
-    """Everything that comes from outside is meant to hurt."""
-    world = Filled()
-    long = BAD + "A" * 1_000_000
-    alert = world.alert(ATTACKER, rule=BAD[:40], agent=BAD, what=long)
-    case_id = world.case(128, ATTACKER, alert)
-    world.contained(world.decide(case_id, ATTACKER, alert=alert, verdict=world.verdict(case_id, ATTACKER)))
-    other = world.alert(BAD, agent=BAD, what=long)
-    world.decide(
-        world.case(129, BAD, other), BAD, kind="ask", wanted="ask", alert=other, playbook=BAD, why=BAD, rule=BAD,
-        verdict=world.verdict(case_id, BAD),
-    )  # fmt: skip
-    for number in range(140, 144):
-        world.false_positive(number, CDN, rule=BAD[:20]) if False else world.false_positive(number, CDN)
-    with world.store.transaction() as work:
-        world.journal.write(work, BAD, why=long, case=case_id, operator=BAD)
-    return Gate(world)
-
-
-def test_hostile_texts_are_inert_on_every_page(hostile: Gate) -> None:
-    cookie, _ = hostile.cookie(Role.ADMIN)
-    pages = 0
-    for path, page in every_page(hostile, cookie, 60):
-        pages += 1
-        assert page.status < 500, path
-        if "attachment" in page.header("Content-Disposition") and "markdown" in page.header("Content-Type"):
-            continue  # a file of text: nothing of it is run
-        assert "<img" not in page.body, path
-        assert "<script>" not in page.body, path
-        assert not set("\u202e\u0007\u200b") & set(page.body), path
-        assert len(page.body) < 400_000, path
-    assert pages > 20
-
-
-def test_hostile_searches_are_inert(gate: Gate) -> None:
-    cookie, _ = gate.cookie(Role.ADMIN)
-    for place in SHOWS:
-        for name in ("q", "state", "playbook", "after", "find", "responder", "at", "of", "below", "name", "against"):
-            page = gate.get(f"{made_real(place)}?{urlencode({name: BAD * 200})}", cookie)
-            assert page.status < 500, (place.path, name)
-            assert "<img" not in page.body
-            assert "\u202e" not in page.body
-
-
-def test_a_path_with_letters_of_no_alphabet_is_an_ordinary_unknown_page(gate: Gate) -> None:
-    cookie, _ = gate.cookie(Role.ADMIN)
-    for path in ("/console/leases/\u00e9\u00ff", "/console/decisions/%00", "/console/\u0000", "/console/leases/" + "a" * 9000):
-        assert gate.get(path, cookie).status in (400, 404)
-        assert gate.get(path).status in (303, 404)
-
-
-def test_elements_of_the_sign_in_page_are_the_frames_own(gate: Gate) -> None:
-    page = gate.get("/console/sign-in?to=%2Fconsole%3Fa%3D%26quot%3B").body
-    assert el("input", type="hidden", name="to", value="/console?a=&quot;") in page

@@ -1,4 +1,4 @@
-"""The page False positives: what is put aside and why, what nearly is, and how it is taken back."""
+"""The page False positives: what is suppressed and why, what nearly is, and how it is taken back."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def key_of(house: House) -> str:
 HOSTILE = '<script>alert(1)</script>"\u202egpj.exe'
 
 
-def test_what_is_put_aside_is_told_with_the_closings_behind_it(house: House) -> None:
+def test_what_is_suppressed_is_told_with_the_closings_behind_it(house: House) -> None:
     page = house.visitor(ANALYST).get("/console/false-positives")
-    assert f"put aside {CDN} ip 5760 of" in page.text
-    assert "4 of 3" in page.text
+    assert f"suppressed {CDN} ip 5760 of" in page.text
+    assert "sshd 4 2026" in page.text
     assert "closed as FalsePositive by anna@soc.example" in page.text
     assert "203.0.113.133" not in page.text, "a true positive suppresses nothing"
 
@@ -34,9 +34,9 @@ def test_what_is_one_closing_away_is_told_as_well(house: House) -> None:
 def test_an_operator_clears_it_and_its_alerts_come_in_again(house: House) -> None:
     visitor = house.visitor(ANALYST)
     page = visitor.press(visitor.get("/console/false-positives"), "/console/false-positives/clear", key=key_of(house))
-    assert f"{CDN} is no longer put aside under rule 5760." in page.text
+    assert f"{CDN} is no longer suppressed under rule 5760." in page.text
     assert [line["operator"] for line in house.world.said("suppression cleared")] == [ANALYST]
-    assert f"put aside {CDN}" not in page.text
+    assert f"suppressed {CDN}" not in page.text
 
 
 def test_clearing_what_is_not_there_is_one_sentence(house: House) -> None:
@@ -50,8 +50,8 @@ def test_one_suppression_has_an_address_of_its_own(house: House) -> None:
     visitor = house.visitor(ANALYST)
     assert CDN in visitor.get(f"/console/false-positives/{key_of(house)}").text
     missing = visitor.get("/console/false-positives/nothing")
-    assert missing.status == 400
-    assert "no key is or begins with 'nothing'" in missing.text
+    assert missing.status == 404
+    assert "Nothing is counted under this key any more" in missing.text
 
 
 def test_a_broken_address_of_a_page_is_said_as_such(house: House) -> None:

@@ -80,6 +80,18 @@ def test_what_is_on_its_way_in_or_out_or_doubtful_stands_before_the_rest(house: 
     assert "about to be contained" in page.text
 
 
+def test_where_many_are_being_released_the_page_says_that_there_are_more(house: House) -> None:
+    world = house.world
+    world.many(0, leases=60)
+    for number in range(60):
+        change(world, world.record(lease.KIND, f"L{number:024x}")._replace(due=None), lease.RELEASING)
+    page = house.visitor(ANALYST).get("/console/leases")
+    assert len(targets(page)) == 51
+    assert "Of these only 50 are shown here: All that are being released" in page.text
+    assert "/console/leases?state=releasing" in page.links
+    assert "Of these only" not in house.visitor(ANALYST).get("/console/leases?state=releasing").text
+
+
 def test_a_lease_in_force_says_what_is_the_matter_with_it(house: House) -> None:
     world = house.world
     world.many(0, leases=3)
@@ -165,7 +177,7 @@ def test_one_that_was_asked_for_tells_of_the_question_and_its_answer(house: Hous
         work.save(approval.KIND, question.key, body, state=approval.GRANTED, ref=question.ref)
     page = house.visitor(READER).get(f"/console/leases/{question.key}")
     assert "an analyst was asked" in page.text
-    assert "answered: granted anna@soc.example" in page.text
+    assert "the question ended: granted anna@soc.example" in page.text
     assert f"/console/approvals/{question.key}" in page.links
 
 

@@ -101,8 +101,8 @@ def test_an_empty_store_is_calm() -> None:
 def test_the_last_decisions_and_the_next_ends_are_listed_and_lead_to_their_pages(house: House) -> None:
     house.world.many(0, leases=9)
     page = house.visitor(READER).get()
-    assert len(cells(page, "Decision")) == 10
-    assert cells(page, "Decision")[-3:] == ["stopped", "ask", "ask"]
+    assert len(cells(page, "State")) == 10
+    assert cells(page, "State")[-3:] == ["stopped", "ask", "ask"]
     assert [text for text in cells(page, "What") if text.startswith("block 10.")] == [
         f"block 10.0.0.{number}" for number in range(5)
     ]

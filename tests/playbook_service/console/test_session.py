@@ -68,7 +68,9 @@ def test_no_letter_of_it_can_be_changed() -> None:
         assert opened == "" or place in (sealed.index(".") - 1, len(sealed) - 1)
 
 
-@pytest.mark.parametrize("nonsense", ["", ".", "a", "a.b", "....", "\u00e9.\u00e9", "/w.x", "A" * 100_000, "%00.%00", "YQ"])
+@pytest.mark.parametrize(
+    "nonsense", ["", ".", "a", "a.b", "....", "\u00e9.\u00e9", "/w.x", "A" * 100_000, "%00.%00", "YQ"]
+)
 def test_nonsense_is_nothing(nonsense: str) -> None:
     assert SEAL.opened("session", nonsense) == ""
 
@@ -130,14 +132,17 @@ def test_signed_out_is_signed_out_for_every_node(store: MemoryStore) -> None:
     [
         "propolis_session=abc.def", "other=1; propolis_session=abc.def", "propolis_session=abc.def; other=1",
         'theme={"dark": true}; propolis_session=abc.def', 'a="un;closed; propolis_session=abc.def',
-        "=; ;;; propolis_session=abc.def", "a=1,propolis_session=abc.def", "xpropolis_session=no; propolis_session=abc.def",
+        "=; ;;; propolis_session=abc.def", "a=1,propolis_session=abc.def",
+        "xpropolis_session=no; propolis_session=abc.def",
     ],
 )  # fmt: skip
 def test_a_cookie_is_found_among_whatever_else_the_host_has(header: str) -> None:
     assert session.cookie(COOKIE, header, secure=False) == "abc.def"
 
 
-@pytest.mark.parametrize("header", ["", "other=1", "propolis_session", "propolis_sessions=abc", "xpropolis_session=abc"])
+@pytest.mark.parametrize(
+    "header", ["", "other=1", "propolis_session", "propolis_sessions=abc", "xpropolis_session=abc"]
+)
 def test_where_there_is_none_nothing_is_found(header: str) -> None:
     assert session.cookie(COOKIE, header, secure=False) == ""
 

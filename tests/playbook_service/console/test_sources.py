@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from console_house import ANALYST, House
+from console_house import ANALYST, House, Seen, Visitor
 from filled import Filled
 
 from playbook_service.feedback import drift
+
+ABUSEIPDB = "/console/sources/one?name=AbuseIPDB"
 
 
 def learned(house: House) -> str:
@@ -13,6 +15,13 @@ def learned(house: House) -> str:
     visitor.get("/console/sources")
     house.errands.join()
     return visitor.get("/console/sources").text
+
+
+def labels(house: House, visitor: Visitor) -> Seen:
+    learned(house)
+    visitor.get(ABUSEIPDB)
+    house.errands.join()
+    return visitor.get(ABUSEIPDB)
 
 
 def test_what_was_learned_of_each_source_stands_beside_its_grade(house: House) -> None:
@@ -50,21 +59,36 @@ def test_sources_that_agree_as_copies_do_are_an_alarm(world: Filled) -> None:
 
 
 def test_the_labels_behind_a_source_are_one_click_away(house: House) -> None:
-    page = house.visitor(ANALYST).get("/console/sources/one?name=AbuseIPDB")
+    page = labels(house, house.visitor(ANALYST))
     assert "6 labels" in page.text
     assert "#138 FalsePositive anna@soc.example malicious 203.0.113.138 ip harmless 1.00" in page.text
 
 
 def test_an_operator_has_a_source_forget(house: House) -> None:
     visitor = house.visitor(ANALYST)
-    page = visitor.press(visitor.get("/console/sources/one?name=AbuseIPDB"), "/console/sources/reset")
+    page = visitor.press(labels(house, visitor), "/console/sources/reset")
     assert "AbuseIPDB is weighed by its grade alone again." in page.text
-    assert "No label counts for a source of that name." in page.text
+    house.errands.join()
+    assert "Nothing was learned of a source of that name" in visitor.get(ABUSEIPDB).text
     assert [line["operator"] for line in house.world.said("source reset")] == [ANALYST]
 
 
-def test_a_source_nobody_knows_has_no_labels(house: House) -> None:
-    assert "No label counts" in house.visitor(ANALYST).get("/console/sources/one?name=<b>x</b>").text
+def test_nothing_is_computed_for_a_source_that_nobody_knows(house: House) -> None:
+    visitor = house.visitor(ANALYST)
+    labels(house, visitor)
+    page = visitor.get("/console/sources/one?name=<b>x</b>")
+    assert "Nothing was learned of a source of that name" in page.text
+    form = visitor.get("/console").form("/console/sign-out")
+    assert "Nothing was learned" in visitor.post("/console/sources/one/again?name=whoever", form).text
+    with house.world.store.reading() as work:
+        assert [record.key for record in work.find("errand")] == ["source:abuseipdb", "sources"]
+
+
+def test_the_labels_can_be_computed_again(house: House) -> None:
+    visitor = house.visitor(ANALYST)
+    page = labels(house, visitor)
+    (action,) = [where for where, _ in page.forms if "/one/again" in where]
+    assert "It is being computed." in visitor.press(page, action).text
 
 
 def test_reading_in_short_looks_finds_what_one_long_look_finds(world: Filled) -> None:

@@ -277,7 +277,7 @@ def test_what_was_set_aside_and_what_waits_too_long(ward5: Ward, capsys: Output)
 def test_a_chain_that_somebody_changed(ward5: Ward, capsys: Output):
     ward5.stop_service()
     with closing(sqlite3.connect(ward5.folder / "data/propolis.db")) as connection, connection:
-        connection.execute("update log set body = replace(body, 'enforce', 'observe') where number = 1")
+        connection.execute("update log set body = replace(body, 'enforce', 'observe')")
     assert ward5.look(capsys)["Keeping: chain"]["fix"] == "propolis audit verify"
 
 
@@ -453,15 +453,61 @@ def test_metrics_that_are_switched_off_and_a_service_that_is_away():
     settings = load({}, None)
     with session("http://127.0.0.1:1", retries=0) as client:
         off = Settings({**settings, "metrics": False}, settings.origins)
-        assert flow.metrics(client, off).state == "later"
+        assert flow.metrics(client, off) == ("metrics", "ok", "switched off (the setting metrics)", "")
         assert flow.metrics(client, Settings({**settings, "metrics": True}, settings.origins)).state == "unknown"
 
 
 def test_reports_need_a_store_that_can_be_read():
     kept = MemoryStore(ManualClock())
-    assert flow.reports(kept, frozenset()).state == "later"
-    assert flow.reports(None, frozenset({"report"})).state == "unknown"
-    assert "propolis report --since 30d" in flow.reports(kept, frozenset({"report"})).text
+    assert flow.reports(None).state == "unknown"
+    assert "propolis report --since 30d" in flow.reports(kept).text
+
+
+# the console ----------------------------------------------------------------------------------------------------------
+
+
+def test_metrics_and_console_of_a_service_as_it_runs(ward5: Ward, capsys: Output):
+    look = ward5.look(capsys, "--no-probe")
+    assert look["Way of an alert: metrics"]["text"].startswith("Prometheus on this machine (no metrics_token)")
+    assert look["Way of an alert: console"]["text"].endswith("the mode is raised there by profile:org-admin")
+
+    ward5.stop_service()
+    ward5.settings |= {"metrics_token": "of-prometheus", "console_admins": ["analyst@soc.example"]}
+    ward5.start_service()
+    look = ward5.look(capsys, "--no-probe")
+    assert look["Way of an alert: metrics"]["text"].startswith("Prometheus, with the token,")
+    assert look["Way of an alert: console"]["text"].endswith("raised there by analyst@soc.example")
+
+    admins = ["profile:org-admin", "ghost@soc.example"]
+    ward5.settings |= {"metrics_token": "of-somebody-else", "console_admins": admins}
+    look = ward5.look(capsys, "--no-probe")
+    assert look["Way of an alert: metrics"]["state"] == "unknown"
+    console = look["Way of an alert: console"]
+    assert console["state"] == "warn"
+    assert console["text"].startswith("console_admins names ghost@soc.example, whom TheHive does not know")
+
+    ward5.stop_service()
+    ward5.settings |= {"console": False, "metrics_token": "", "console_admins": ["ghost@soc.example"]}
+    ward5.start_service()
+    assert ward5.look(capsys, "--no-probe")["Way of an alert: console"]["text"].startswith("switched off")
+    ward5.settings["console"] = True  # as somebody who forgot to restart
+    console = ward5.look(capsys, "--no-probe")["Way of an alert: console"]
+    assert (console["state"], "restart the service" in console["fix"]) == ("warn", True)
+
+
+def test_a_console_that_is_served_beyond_this_machine_without_tls_is_warned_of(ward5: Ward, capsys: Output):
+    port = ward5.settings["listen"].partition(":")[2]
+    ward5.settings["listen"] = f"0.0.0.0:{port}"
+    console = ward5.look(capsys, "--no-probe")["Way of an alert: console"]
+    assert (console["state"], "without TLS" in console["text"]) == ("warn", True)
+    assert "--console https://" in console["fix"]
+    proxy = ward5.look(capsys, "--no-probe", "--console", "https://127.0.0.1:1")
+    assert (proxy["Way of an alert: console"]["state"], proxy["Service: running"]["state"]) == ("unknown", "ok")
+
+
+def test_a_console_without_a_service_cannot_be_looked_at(ward5: Ward, capsys: Output):
+    ward5.stop_service()
+    assert ward5.look(capsys, "--no-probe")["Way of an alert: console"]["state"] == "unknown"
 
 
 # PostgreSQL -----------------------------------------------------------------------------------------------------------

@@ -275,7 +275,6 @@ def test_it_outlives_a_restart(node: Node) -> None:
     assert (node.decision_on(HERE).state, node.starts) == ("observe", [])
 
 
-@pytest.mark.xfail(strict=True, reason="one Switch is shared by all worker threads: see the report on engine/switch.py")
 def test_what_another_thread_sees_of_an_older_moment_does_not_lift_it_here() -> None:
     """Worker threads share the switch; one of them may still look at the store as it was before the throw."""
     node = Node(MemoryStore(ManualClock()))

@@ -16,9 +16,18 @@ import pytest
 
 pytest.importorskip("psycopg")
 
+from playbook_service.audit import index
 from playbook_service.audit.journal import Journal
 from playbook_service.cli import COMMANDS, Command, main
+from playbook_service.console import session
+from playbook_service.console.errand import Errands, standing
+from playbook_service.console.person import Person, Role
+from playbook_service.engine import decided, switch, version
+from playbook_service.engine.version import Versions
+from playbook_service.metrics.counting import Counting
 from playbook_service.parts import open_store
+from playbook_service.playbook import SHIPPED
+from playbook_service.playbook import load as load_playbooks
 from playbook_service.settings import load
 from playbook_service.store.contract import Filter, Store, StoreError
 from playbook_service.store.postgres import PostgresStore
@@ -115,6 +124,68 @@ def test_everything_arrives_and_a_service_goes_on_from_there(
     assert everything(new, new._clock) == everything(old, then)  # type: ignore[arg-type]
     old.close()
     new.close()
+
+
+def test_what_the_console_the_metrics_and_the_register_stand_on_arrives(
+    data: Path, database: str, capsys: pytest.CaptureFixture[str]
+):
+    clock = ManualClock()
+    old = SqliteStore(data / "propolis.db", clock)
+    cookie, told = live(old, clock), shown(old, clock)
+    here = with_session(old, cookie, clock)
+    old.close()
+    assert here is not None
+    assert main(["migrate-store", "--from", "sqlite", "--to", database]) == 0
+    store = PostgresStore(database, clock)
+    try:
+        assert shown(store, clock) == told
+        assert with_session(store, cookie, clock) == here
+        assert Journal(store, clock).complete_index() == decided.complete(store) == 0  # neither is done again
+    finally:
+        store.close()
+
+
+def live(store: Store, clock: ManualClock) -> str:
+    """The mode lowered, a decision on a target that no database likes, somebody signed in, an errand run, playbooks
+    noted, audit lines counted; the cookie of who signed in."""
+    journal = Journal(store, clock)
+    body = {
+        "decision": {
+            "playbooks": [{"name": "malicious-ip", "digest": "f"}], "action": "respond FirewallBlock",
+            "target": {"kind": "address", "data_type": "ip", "data": "203.0.113.7\x00", "label": "\x01"},
+            "candidates": [],
+        },
+        "at": clock.now(), "alert": "", "rule": "",
+    }  # fmt: skip
+    assert decided.complete(store) == 0
+    journal.complete_index()
+    with store.transaction() as work:
+        switch.throw(work, journal, "observe", "enforce", "anna", now=clock.now(), why="drill")
+        decided.note(work, work.save(decided.DECISION, "P1", body, version=0, state="act", ref="~1\x00"))
+        journal.write(work, "decision", case="~1\x00", decision="P1")
+        cookie = session.begin(work, Person("anna", "Anna", "analyst", Role.OPERATOR), clock.now())
+    errands = Errands(store, clock)
+    errands.start("coverage", lambda: {"found": 3}, "anna")
+    errands.join()
+    Versions(store, journal, clock).note(load_playbooks(SHIPPED))
+    return cookie
+
+
+def shown(store: Store, clock: ManualClock) -> Any:
+    """What pages and scrapes are made of."""
+    counted = Counting(store).look()
+    with store.reading() as work:
+        return [
+            switch.lowered(work), decided.newest(work, term="203.0.113.7\x00"), decided.newest(work, state="act"),
+            index.numbers(work, "P1"), index.numbers(work, "~1\x00"), standing(work, "coverage", clock.now()),
+            version.versions(work, "malicious-ip"), counted, index.is_whole(work),
+        ]  # fmt: skip
+
+
+def with_session(store: Store, cookie: str, clock: ManualClock) -> Any:
+    """Who the cookie names."""
+    with store.reading() as work:
+        return session.current(work, cookie, clock.now())
 
 
 def test_where_to_is_taken_from_the_settings_and_its_password_is_not_shown(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from playbook_service.store.contract import Conflict, Filter, LostClaim, Store
+from playbook_service.store.contract import Conflict, Filter, Fresh, LostClaim, Store, StoreError
 from playbook_service.store.memory import MemoryStore
 from playbook_service.store.sqlite import SqliteStore
 from propolis.clock import ManualClock
@@ -280,3 +280,40 @@ def test_many_threads_share_the_work_and_each_piece_is_done_once(store: Store):
     for thread in threads:
         thread.join()
     assert sorted(done) == sorted(f"event-{number}" for number in range(60))
+
+
+def test_what_is_entered_is_there_at_once_and_later(store: Store, clock: ManualClock):
+    with store.transaction() as work:
+        work.enter("word", [Fresh("b", {"n": 1}, "act", "case\x00"), Fresh("a", {})])
+        assert [record.key for record in work.find("word")] == ["a", "b"]
+        work.enter("word", [Fresh("c", {})])
+        assert work.get("word", "c") is not None
+        assert work.count("word") == 3
+    with store.reading() as work:
+        (found,) = work.find("word", Filter(state="act", ref="case\x00"))
+        assert (found.key, found.body, found.version, found.due) == ("b", {"n": 1}, 1, None)
+        assert found.updated_at == clock.now()
+
+
+def test_what_was_entered_before_stays_as_it_is_and_may_be_saved(store: Store):
+    with store.transaction() as work:
+        work.save("word", "saved", {"by": "saving"}, version=0)
+        work.enter("word", [Fresh("entered", {"by": "the first"}), Fresh("entered", {"by": "the second"})])
+    with store.transaction() as work:
+        work.enter("word", [Fresh(key, {"by": "the last"}) for key in ("saved", "entered", "new")])
+        work.enter("word", [])
+    with store.transaction() as work:
+        found = {record.key: (record.body["by"], record.version) for record in work.find("word")}
+        assert found == {"saved": ("saving", 1), "entered": ("the first", 1), "new": ("the last", 1)}
+        assert work.save("word", "new", {}, version=1).version == 2
+    with pytest.raises(Conflict), store.transaction() as work:
+        work.save("word", "new", {}, version=0)
+
+
+def test_what_is_entered_in_a_transaction_that_fails_is_not_there(store: Store):
+    with pytest.raises(Broken), store.transaction() as work:
+        work.enter("word", [Fresh("a", {})])
+        raise Broken
+    with store.reading() as work, pytest.raises(StoreError, match="nothing is written"):
+        assert work.find("word") == []
+        work.enter("word", [Fresh("a", {})])
