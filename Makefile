@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-long lint bench bench-full crash images catalog clean
+.PHONY: help demo test test-long lint bench bench-full crash screenshots images catalog clean
 
 help:
 	@echo "make demo    replay the bundled alerts, then the whole story on an embedded TheHive and Cortex"
@@ -11,6 +11,7 @@ help:
 	@echo "make test-long  what takes too long for CI: container images built by Buildah, and run"
 	@echo "make lint    ruff and mypy only"
 	@echo "make bench   the benchmarks, as ratios to the baselines written beside them"
+	@echo "make screenshots  the pictures in docs/screenshots, taken again"
 	@echo "make crash   kill the service 300 times, with faults on, and see whether it kept its promises"
 	@echo "make images  all container images; make catalog  the catalogs for Cortex over HTTP"
 	@echo "make clean   remove what these made"
@@ -54,10 +55,14 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python bench/bench_cluster.py
 	$(BIN)/python bench/bench_metrics.py
 	$(BIN)/python bench/bench_report.py
+	$(BIN)/python bench/bench_console.py
 
 bench-full: $(VENV)/dev.stamp
 	$(BIN)/python bench/bench_cluster.py --full
 	$(BIN)/python tests/crash/cluster.py --full
+
+screenshots: $(VENV)/dev.stamp
+	$(BIN)/python tests/playbook_service/console/screenshots.py
 
 crash: $(VENV)/dev.stamp
 	$(BIN)/python tests/crash/harness.py --points --kills 300

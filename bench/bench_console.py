@@ -6,9 +6,9 @@
 A console as it is served, over SQLite on disk, with TheHive embedded for signing in. Of every page the time until its
 last byte is there (a keep-alive connection), and in Chromium the time from the click to its first contentful paint,
 script and style sheet included. The fastest of the rounds counts: what a page costs, not what the machine was busy with
-beside it. Three stores: empty; a tenth of the
-decisions; all of them, each with its terms, an audit line, and so many leases in force. What pages have worked out in
-the background (Observe, Sources) is worked out before; how long that took is shown too.
+beside it. Three stores: empty; a tenth of the decisions; all of them, each with its terms and an audit line, and leases
+in force. What pages have worked out in the background (Observe, Sources) is worked out before; how long that took is
+shown too.
 
 Budgets: first paint of every page below 200 ms with all decisions; and a page's own time with all of them at most 1.5
 times that with a tenth (or 5 ms more): it does not grow with what is stored.

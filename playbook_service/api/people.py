@@ -18,7 +18,7 @@ from playbook_service.web.application import Route
 from playbook_service.web.message import Answer, Failure, Request, answer_json
 from propolis.clock import utc_text
 from propolis.duration import parse_duration
-from propolis.errors import InputError, PropolisError
+from propolis.errors import ConfigurationError, InputError, PropolisError
 from propolis.http import HttpError
 
 _BODY = 2000
@@ -90,6 +90,8 @@ def _who(tools: Tools, request: Request) -> Me:
             raise Failure(HTTPStatus.UNAUTHORIZED, "TheHive does not know this API key.") from None
         sentence = "TheHive cannot be asked now whose key this is."
         raise Failure(HTTPStatus.SERVICE_UNAVAILABLE, sentence, {"Retry-After": "10"}) from None
+    except ConfigurationError as error:
+        raise Failure(HTTPStatus.FORBIDDEN, error.message) from None
     if me.login == tools.account:
         raise Failure(HTTPStatus.FORBIDDEN, "The service's own account answers nothing.")
     return me

@@ -18,7 +18,7 @@ NAMES = ("decision", "lease", "case")
 MARK = ("control", KIND)
 """The record that says up to which line an older version's lines were entered: body `after`; state `done`: all."""
 _LAST = 10**12
-_MOST = 200  # characters: what is longer is no id, and a database has no room for it in an index
+_MOST = 200  # characters: what is longer, or not ASCII, is no id
 
 
 def is_whole(work: Transaction) -> bool:
@@ -34,7 +34,11 @@ def note(work: Transaction, entries: Iterable[Entry]) -> None:
 
 def _mentions(number: int, line: Mapping[str, Any]) -> list[Fresh]:
     named = dict.fromkeys(str(line[name]) for name in NAMES if line.get(name))
-    return [Fresh(f"{value}:{_LAST - number:012d}", {}, ref=value) for value in named if len(value) <= _MOST]
+    return [Fresh(f"{value}:{_LAST - number:012d}", {}, ref=value) for value in named if _is_id(value)]
+
+
+def _is_id(value: str) -> bool:
+    return len(value) <= _MOST and value.isascii()
 
 
 def numbers(work: Transaction, of: str, *, below: int = 0, limit: int = 50) -> list[int]:

@@ -235,7 +235,8 @@ class Desk:
 
 def is_listed(approvers: Sequence[str], login: str, profile: str) -> bool:
     """Is somebody among the approvers, by login or by `profile:<name>`?"""
-    return login in approvers or (bool(profile) and f"{PROFILE}{profile}" in approvers)
+    named = login in approvers and not login.startswith(PROFILE)  # a login may not pass for a profile
+    return named or (bool(profile) and f"{PROFILE}{profile}" in approvers)
 
 
 def judged(record: Record, actor: str, account: str, profile: Callable[[str], str]) -> Answer:

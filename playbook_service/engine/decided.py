@@ -83,8 +83,8 @@ def _network(text: str) -> str:
 
 
 def folded(term: str) -> str:
-    """A word as it is entered and looked for."""
-    return term.strip().casefold()[:_MOST]
+    """A word as it is entered and looked for; half a character, which JSON can say and no store can, as `?`."""
+    return term.strip().casefold()[:_MOST].encode("utf-8", "replace").decode()
 
 
 def newest(

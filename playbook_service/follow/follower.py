@@ -184,7 +184,8 @@ class Follower:
                 if tape.damaged:
                     _LOG.warning("%s is damaged: what cannot be unpacked of it is not sent", tape.path)
                 self._settle_rest(reading)
-                return self._next(tape)
+                following = self._next(tape)
+                return following if following is not None or once else self._resumed(once)  # it was there just now
             self._clock.sleep(self._pace.poll)
         return None
 

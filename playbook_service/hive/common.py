@@ -59,14 +59,18 @@ class Common(Connector):
         answer = self._link.call(
             "me", "GET", "/api/v1/user/current", headers={"Authorization": authorization}, retry=False
         )
-        return self._member(answer)
+        found = self._member(answer)
+        own = self._link.organisation or self.me().organisation
+        if found.organisation != own:
+            raise ConfigurationError(f"This account works in another organisation of TheHive than {own}.")
+        return found
 
     def me(self) -> Me:
         return self._member(self._link.call("me", "GET", "/api/v1/user/current"))
 
     def profile(self, login: str) -> str:
         found = self.find("user", f"/api/v1/user/{segment(login)}")
-        return "" if found is None else reading.me(found).profile
+        return "" if found is None or found.get("locked") else reading.me(found).profile
 
     def _member(self, answer: Response) -> Me:
         found = reading.me(reading.document(answer))

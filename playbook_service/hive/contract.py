@@ -54,7 +54,7 @@ class Hive(ABC):
 
     @abstractmethod
     def profile(self, login: str) -> str:
-        """The profile of somebody in the service's organisation; empty for somebody who is not there."""
+        """The profile of somebody in the service's organisation; empty for one who is not there, or is locked."""
 
     @abstractmethod
     def version(self) -> str:

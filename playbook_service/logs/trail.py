@@ -87,7 +87,7 @@ def _committed(lines: list[Mapping[str, Any]], store: Store) -> list[Mapping[str
         return []
     first, last = min(line["n"] for line in lines), max(line["n"] for line in lines)
     try:
-        with store.transaction() as work:
+        with store.reading() as work:
             there = {entry.body["hash"] for entry in work.read(_CHAIN, after=first - 1, limit=last - first + 1)}
     except StoreError:
         return []

@@ -95,18 +95,17 @@ def saving(record: Record, text: str) -> Statement:
 
 _ENTER = (
     f"insert into record ({RECORD}) select %s, key, body, 1, state, ref, null, %s "  # noqa: S608 - fixed words only
-    "from unnest(%s::text[], %s::text[], %s::text[], %s::text[]) as fresh (key, body, state, ref) "
-    "on conflict do nothing"
+    "from json_to_recordset(%s::json) as fresh (key text, body text, state text, ref text) on conflict do nothing"
 )
 
 
 def entering(kind: str, records: Sequence[Fresh], now: float) -> Statement:
     """Write those that are not there yet."""
-    columns = [
-        [to_key(one.key) for one in records], [dump(one.body) for one in records],
-        [to_text(one.state) for one in records], [to_text(one.ref) for one in records],
-    ]  # fmt: skip
-    return Statement(_ENTER, (kind, now, *columns))
+    rows = [
+        {"key": to_key(key), "body": dump(body), "state": to_text(state), "ref": to_text(ref)}
+        for key, body, state, ref in records
+    ]
+    return Statement(_ENTER, (kind, now, json.dumps(rows)))
 
 
 def finding(kind: str, wanted: Filter) -> Statement:

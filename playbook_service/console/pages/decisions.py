@@ -68,7 +68,7 @@ def _search(visit: Visit, term: str, state: str, playbook: str) -> Html:
 
 def _choice(label: str, name: str, options: list[tuple[str, str]], chosen: str) -> Html:
     all_ = el("option", "any", value="", selected=not chosen)
-    rest = [el("option", text[:80], value=value, selected=value == chosen) for value, text in options]
+    rest = [el("option", visible(text[:80]), value=value, selected=value == chosen) for value, text in options]
     return el("label", label, el("select", all_, rest, name=name))
 
 

@@ -113,7 +113,8 @@ def _cases(score: dict[str, Any]) -> Html:
         for entry in score["cases"]
     ]  # fmt: skip
     heads = ("It would have been", "!Case", "!Closed as", "~What", "Why")
-    listed = table("The cases behind it, the wrong ones first", heads, rows, "There are none.")
+    caption = f"The cases behind {score['playbook'][:80]} ({score['outcome']}), the wrong ones first"
+    listed = table(caption, heads, rows, "There are none.")
     return el("details", el("summary", "The cases behind it"), listed)
 
 

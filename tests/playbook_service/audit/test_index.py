@@ -133,6 +133,17 @@ def test_a_chain_that_was_tampered_with_can_still_be_entered_and_checked():
     assert chain.of("~1") == [1]
 
 
+def test_what_can_be_no_id_is_not_entered_and_stops_nothing():
+    chain = Chain()
+    for case in ("~1", "x" * 1_000_000, "\ud800", "ж"):
+        chain.write(case=case)
+    assert chain.of("~1") == [1]
+    chain.forget_the_index()
+    assert chain.journal.complete_index() == 4
+    with chain.store.reading() as work:
+        assert work.count(index.KIND) == 1
+
+
 def test_checking_writes_nothing_and_counts_what_it_saw():
     chain = Chain()
     for _ in range(4):

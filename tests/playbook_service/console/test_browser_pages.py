@@ -14,11 +14,6 @@ pytestmark = pytest.mark.browser
 NAMES = tuple(places(lived_in()))
 LOOKS = ("color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size")
 """What axe can find otherwise on the same page in other colours and another width."""
-TOLD = {
-    "question": "the question's heading is an h3 right below the h1",
-    "observe": "several tables have the same name",
-}
-"""What pages are known to lack."""
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +52,7 @@ def calm(admin: Someone) -> Iterator[None]:
     assert admin.trouble == []
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xfail(name in TOLD, strict=True, reason=TOLD.get(name, "")))
-             for name in NAMES],
-)  # fmt: skip
+@pytest.mark.parametrize("name", NAMES)
 def test_a_page_is_sound_wide_and_narrow_light_and_dark(house: House, admin: Someone, name: str) -> None:
     """All that can be opened is open; axe looks at the light page wide, and at what it looks like dark and narrow."""
     page = admin.page

@@ -189,6 +189,7 @@ def test_try_an_edited_playbook(house: House, someone: Callable[..., Someone]) -
     area = page.get_by_role("textbox")
     area.fill(area.input_value().replace("mode: observe", "mode: approve", 1))
     page.get_by_role("button", name=re.compile("Try")).click()
+    expect(page.locator(".notice")).to_be_visible()
     house.errands.join()
     page.reload()
     expect(page.get_by_role("heading", name="What would change")).to_be_visible()
@@ -199,6 +200,7 @@ def test_verify_the_whole_chain(house: House, someone: Callable[..., Someone]) -
     page = someone(ANALYST).page
     page.goto("/console/audit")
     page.get_by_role("button", name="Verify the whole chain").click()
+    expect(page.locator(".notice")).to_be_visible()
     house.errands.join()
     page.reload()
     expect(page.locator("#verify").get_by_text("sound", exact=True)).to_be_visible()

@@ -153,6 +153,11 @@ def test_a_word_of_a_megabyte_is_found_by_its_beginning(register: Register):
     assert register.all(term="x" * 500_000) == [key]
 
 
+def test_half_a_character_from_an_alert_stops_no_decision(register: Register):
+    key = register.decide(target="user\ud800", label="\udfff")
+    assert register.all(term="user\ud800") == [key]
+
+
 def test_passing_over_what_does_not_fit_is_bounded_and_goes_on(register: Register):
     rare = register.decide("act")
     for _ in range(2600):

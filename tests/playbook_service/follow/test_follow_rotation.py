@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,29 @@ def test_half_a_line_waits_for_its_other_half(service: Propolis, wazuh: Alerts, 
     )
     assert held == [1]
     assert service.ids() == ids(range(3))
+
+
+def test_a_next_file_that_vanishes_between_the_look_and_the_opening_is_waited_for(
+    service: Propolis, plain: PlainFile, tmp_path: Path
+):
+    aside, armed = tmp_path / "between two names", [False]
+
+    def vanish(event: str, arguments: Any) -> None:
+        """Take the file away at the very moment at which it is opened, as a rotation may."""
+        if armed[0] and event == "open" and str(arguments[0]) == str(plain.file):
+            armed[0] = False
+            plain.file.rename(aside)
+
+    def rotate() -> None:
+        plain.rename()
+        plain.write(lines(range(3, 5)))
+        armed[0] = True
+
+    sys.addaudithook(vanish)
+    Follow(plain.file, service, tmp_path).through(
+        lambda: plain.write(lines(range(3))), rotate, lambda: None, lambda: aside.rename(plain.file)
+    )
+    assert service.ids() == ids(range(5))
 
 
 def test_midnight_while_it_follows(service: Propolis, wazuh: Alerts, tmp_path: Path):
