@@ -71,6 +71,12 @@ class Propolis:
         self._committer.__exit__()
         self._store.close()
 
+    def taken(self) -> int:
+        """As `count`, at the same cost for a million: nothing is removed here, so the last number is how many."""
+        with closing(sqlite3.connect(self.database)) as database:
+            found: int | None = database.execute("select max(id) from work").fetchone()[0]
+        return found or 0
+
     def count(self) -> int:
         """How many alerts are in the inbox."""
         with closing(sqlite3.connect(self.database)) as database:

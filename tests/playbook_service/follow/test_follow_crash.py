@@ -93,7 +93,7 @@ class Story:
             self.wazuh.write(lines(range(begin, begin + PORTION)))
             if number % 4 == 3:
                 self.rotate(number, packing=number % 8 == 3)
-        until(lambda: begin + PORTION - self.service.count() <= AHEAD, "the follower", 60)
+        until(lambda: begin + PORTION - self.service.taken() <= AHEAD, "the follower", 60)
 
     def rotate(self, number: int, packing: bool) -> None:
         """Midnight each third time, else a part of the day."""
@@ -113,7 +113,7 @@ def test_every_line_through_rotation_and_five_kills(tmp_path: Path, total: int):
         try:
             for number in range(total // PORTION):
                 story.portion(number)
-            until(lambda: service.count() == total, "the last line", 60)
+            until(lambda: service.taken() == total, "the last line", 60)
         finally:
             story.process.terminate()
             output, errors = story.process.communicate(timeout=30)

@@ -40,7 +40,7 @@ class WazuhBench(FrontBench):
             wazuh.add(number, name, f"192.0.2.{int(number)}")
 
     def manager(self, **changes: Any) -> Manager:
-        settings = Settings(self.front.url, USER, PASSWORD, timeout=0.2)._replace(**changes)
+        settings = Settings(self.front.url, USER, PASSWORD, timeout=1.0)._replace(**changes)
         return Manager(settings, self.clock)
 
     def place(self, target: Target) -> FakeAgent:
