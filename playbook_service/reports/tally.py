@@ -72,6 +72,7 @@ class Tally:
         self._undecided: dict[str, float] = {}
         self._unmet: dict[str, float] = {}
         self.cases = self.cases_unknown = 0
+        self._begun: set[str] = set()
         self.decided: Counter[tuple[str, str]] = Counter()
         self._wished: dict[str, set[str]] = {}
         self._playbooks: dict[str, str] = {}
@@ -113,8 +114,11 @@ class Tally:
     # how quickly ----------------------------------------------------------------------------------------------------
 
     def _opened(self, line: Line, _: float) -> None:
-        self.cases += 1
         case, came_in = _case(line), self._known.came_in(str(line.get("alert")))
+        if case in self._begun:  # of two alerts at once, the one that joined may be written before the one that opened
+            return
+        self._begun.add(case)
+        self.cases += 1
         if came_in is None:
             self.cases_unknown += 1
         else:

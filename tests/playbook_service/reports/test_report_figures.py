@@ -156,6 +156,16 @@ def test_what_a_line_says_itself_needs_no_record(telling: Telling):
     assert [(row.playbook, row.how) for row in found.contained] == [("(no longer on record)", "granted")]
 
 
+def test_a_case_is_one_case_also_where_an_alert_joined_before_its_opening_was_written(telling: Telling):
+    about = {"rule": "5712", "agent": "gw01", "ip": "203.0.113.1", "number": 1}
+    telling.entry({"at": "2026-11-20T10:00:00Z", "alert": "siem01:1", "case": "~1", **about})
+    for action, alert in (("alert joined", "siem01:1"), ("case opened", "siem01:2")):
+        line = {"action": action, "case": "~1", "number": 1, "alert": alert}
+        telling.entry({"at": "2026-11-20T10:00:01Z", "line": line})
+    found = gather(telling.store, Scope(NOVEMBER, DECEMBER), DECEMBER)
+    assert found.incoming.cases == 1
+
+
 def test_a_period_holds_its_first_instant_and_not_its_last(telling: Telling):
     telling.tell("month.yml")
     start, end = moment("2026-11-26T10:00:00Z"), moment("2026-11-26T11:00:00Z")
