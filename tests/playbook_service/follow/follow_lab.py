@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from propolis.http import session
 
 ROOT = Path(__file__).resolve().parents[3]
 CHILD = Path(__file__).with_name("follow_child.py")
+_NOVEMBER = date(2026, 11, 1)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ENOUGH = 40  # looks at the file after the last step, so that whatever is to follow has followed
 
 
@@ -46,9 +49,10 @@ class Alerts:
         self._link()
 
     def dated(self, day: int, part: int = 0) -> Path:
-        """The day's own file; `part` counts those within a day."""
-        name = f"ossec-alerts-{day:02}-{part:03}.json" if part else f"ossec-alerts-{day:02}.json"
-        return self.folder / "2026" / "Nov" / name
+        """The day's own file, days counted from the beginning of November; `part` counts those within a day."""
+        when = _NOVEMBER + timedelta(days=day - 1)
+        name = f"ossec-alerts-{when:%d}-{part:03}.json" if part else f"ossec-alerts-{when:%d}.json"
+        return self.folder / f"{when:%Y}" / _MONTHS[when.month - 1] / name
 
     def write(self, data: bytes) -> None:
         """Append, as analysisd does."""
