@@ -68,8 +68,8 @@ class Loop:
         for number in range(threads):
             name = f"engine-{number}"
             thread = threading.Thread(target=self._work, args=(f"{self._owner}/{number}",), name=name, daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)  # only what runs can be waited for, should somebody stop us at this moment
 
     def stop(self) -> None:
         """Let every worker finish the step in its hands, and wait for that."""

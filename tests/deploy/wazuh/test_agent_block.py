@@ -55,10 +55,11 @@ def test_what_is_routed_through_the_host_is_blocked_too(agent: Agent) -> None:
 
 
 def test_the_kernel_ends_a_block_by_itself_and_the_record_says_when(agent: Agent) -> None:
+    began = time.time()
     agent.call("block", ATTACKER4, "4", MARK)
     record = agent.home.record("block")
     assert record is not None
-    assert abs(record.until - time.time() - 4) <= 2
+    assert began + 1 <= record.until <= time.time() + 5, "four seconds from when it was done, in whole ones"
     assert not agent.lab.pings("evil", HOST4)
     wait_until(lambda: agent.lab.pings("evil", HOST4), 8, "the kernel lets go")
     assert time.time() >= record.until - 1
