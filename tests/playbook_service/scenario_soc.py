@@ -102,7 +102,11 @@ class Soc:
         self._logger.addHandler(self._handler)
         self.lab.start()
         self.approver = self.client(self.lab.keys.approver)
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.lab.stop()  # its threads would keep the tests from ending
+            raise
         access = Access(self.lab.thehive_url, self.version, self.lab.keys.admin, self.lab.keys.orgadmin, ORGANISATION)
         prepare(access, f"http://127.0.0.1:{self.service.port}/hooks/thehive", TOKEN)
         return self
