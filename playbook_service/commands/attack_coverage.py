@@ -6,10 +6,8 @@ import argparse
 import io
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO
 
 from playbook_service.attack.coverage import Answer, Coverage, answer_of
 from playbook_service.attack.layer import About, layer
@@ -17,7 +15,7 @@ from playbook_service.attack.recorded import alerts, answers, merged
 from playbook_service.attack.summary import HEAD, NO_REPORTS, closing, document, opening, rows
 from playbook_service.cli import DONE, FINDINGS
 from playbook_service.commands.opened import opened, print_json, print_table
-from playbook_service.commands.replay import SAMPLES
+from playbook_service.commands.replay import SAMPLES, opened_input
 from playbook_service.engine.draft import key_of
 from playbook_service.export.target import whole_file
 from playbook_service.parts import playbooks_of, policy_of
@@ -75,7 +73,7 @@ def _of_file(arguments: argparse.Namespace, period: Period | None, clock: Clock)
     setup = _setup(arguments, side)
     coverage, faults = Coverage(), Faults(name)
     file = str(SAMPLES / "alerts.jsonl") if arguments.samples else str(arguments.file)
-    with _open(file) as stream, Progress(stream, sys.stderr, clock) as progress:
+    with opened_input(file) as stream, Progress(stream, sys.stderr, clock) as progress:
         summary = _count(items(stream), setup, faults, period, coverage, tick=progress.tick)
     return _tell(arguments, coverage, _about(name, setup, summary), [faults, *side])
 
@@ -121,11 +119,11 @@ def _setup(arguments: argparse.Namespace, side: list[Faults]) -> Setup:
     sources, evidence, history = load_sources(), Evidence(), History()
     if reports:
         side.append(Faults(reports))
-        with _open(reports) as stream:
+        with opened_input(reports) as stream:
             evidence = read_evidence(stream, sources, side[-1])
     if samples:
         side.append(Faults("labels.jsonl"))
-        with _open(str(samples / "labels.jsonl")) as stream:
+        with opened_input(str(samples / "labels.jsonl")) as stream:
             history = read_history(stream, side[-1])
     playbooks: Playbooks = load(arguments.playbooks or SHIPPED)
     mode = arguments.mode or "enforce"
@@ -135,24 +133,11 @@ def _setup(arguments: argparse.Namespace, side: list[Faults]) -> Setup:
 def _policy(name: str | None) -> Policy:
     if not name:
         return Policy.parse(None)
-    with _open(name) as stream:
+    with opened_input(name) as stream:
         try:
             return Policy.parse(stream.read().decode("utf-8"), source=Path(name).name)
         except UnicodeDecodeError:
             raise ConfigurationError("the policy is not UTF-8 text.", source=name) from None
-
-
-@contextmanager
-def _open(name: str) -> Iterator[IO[bytes]]:
-    if name == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        stream = open(name, "rb")  # noqa: SIM115 - closed below; opening alone is what may fail for a person's reason
-    except OSError as error:
-        raise ConfigurationError(f"cannot be read: {error.strerror}.", source=name) from None
-    with stream:
-        yield stream
 
 
 def _about(name: str, setup: Setup, summary: Summary) -> About:

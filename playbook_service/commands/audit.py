@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from playbook_service.audit.chain import Anchor, Finding, disagreeing, verify
 from playbook_service.audit.journal import AuditFiles, read_lines
 from playbook_service.cli import DONE, FINDINGS
 from playbook_service.commands.opened import add_config, opened, print_json
 from playbook_service.engine.anchor import find_anchors, noted, read_anchor
+from playbook_service.export.target import whole_file
 from propolis.errors import ConfigurationError, InputError
 
 _MOST_SHOWN = 50
@@ -115,7 +114,7 @@ def _from_logs(files: Iterable[Path]) -> list[Anchor]:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    with opened(arguments.config) as found, _target(arguments.out) as handle:
+    with opened(arguments.config) as found, whole_file(arguments.out) as handle:
         count = 0
         for line in found.journal.lines(after=max(0, arguments.after)):
             handle.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
@@ -123,22 +122,6 @@ def _export(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         print(f"{count:,} lines written to {arguments.out}", file=sys.stderr)
     return DONE
-
-
-@contextmanager
-def _target(path: Path | None) -> Iterator[TextIO]:
-    """The file, whole or not at all, for its owner only; or standard output."""
-    if path is None:
-        yield sys.stdout
-        return
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-            yield handle
-        partial.replace(path)
-    except OSError as error:
-        raise ConfigurationError(f"cannot be written: {error}.", source=str(path)) from None
 
 
 def _head(arguments: argparse.Namespace) -> int:

@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace, clock: Clock | None = None) -> int:
     setup = _setup(arguments, side)
     period = _period(arguments, clock)
     faults = Faults(name)
-    with _opened(file) as stream, _output(arguments) as target:
+    with opened_input(file) as stream, _output(arguments) as target:
         writer = Writer(target, arguments.limit) if arguments.format == "json" else None
         if writer:
             writer.begin(setup, name)
@@ -136,10 +136,10 @@ def _setup(arguments: argparse.Namespace, side: list[Faults]) -> Setup:
     sources = load_sources()
     evidence, history = Evidence(), History()
     if arguments.reports:
-        with _opened(arguments.reports) as stream:
+        with opened_input(arguments.reports) as stream:
             evidence = read_evidence(stream, sources, _side(arguments.reports, side))
     if arguments.labels:
-        with _opened(arguments.labels) as stream:
+        with opened_input(arguments.labels) as stream:
             history = read_history(stream, _side(arguments.labels, side))
     options = Options(profile=arguments.profile, sources=sources)
     return Setup(playbooks, _policy(arguments.policy), evidence, history, options, arguments.mode, against)
@@ -153,7 +153,7 @@ def _side(name: str, side: list[Faults]) -> Faults:
 def _policy(name: str | None) -> Policy:
     if not name:
         return Policy.parse(None)
-    with _opened(name) as stream:
+    with opened_input(name) as stream:
         try:
             return Policy.parse(stream.read().decode("utf-8"), source=_short(name))
         except UnicodeDecodeError:
@@ -174,7 +174,8 @@ def _period(arguments: argparse.Namespace, clock: Clock) -> Period | None:
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[IO[bytes]]:
+def opened_input(name: str) -> Iterator[IO[bytes]]:
+    """A file that a command was given, or standard input for `-`. Raises ConfigurationError where it cannot be read."""
     if name == "-":
         yield sys.stdin.buffer
         return

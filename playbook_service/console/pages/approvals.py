@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
-from playbook_service.console import contained
+from playbook_service.console import contained, cursor
 from playbook_service.console.contained import answered, path_of
 from playbook_service.console.decision_words import case_of, newest
 from playbook_service.console.frame import ROOT, facts, moment, table, target
@@ -64,7 +64,7 @@ def _waiting(work: Transaction, after: str) -> tuple[list[Record], str]:
     wanted = [Filter(state=state, due_before=math.inf, after_due=since, limit=_ROWS + 1) for state in _OPEN]
     found = sorted((one for each in wanted for one in work.find(approval.KIND, each)), key=_expiry)
     last = found[_ROWS - 1] if len(found) > _ROWS else None
-    return [whole(one) for one in found[:_ROWS]], f"{last.due!r}:{last.key}" if last is not None else ""
+    return [whole(one) for one in found[:_ROWS]], cursor.written(_expiry(last)) if last is not None else ""
 
 
 def _expiry(record: Record) -> tuple[float, str]:
@@ -72,14 +72,10 @@ def _expiry(record: Record) -> tuple[float, str]:
 
 
 def _moment_of(after: str) -> tuple[float, str]:
-    due, _, key = after.partition(":")
-    try:
-        found = float(due)
-    except ValueError:
-        found = math.nan
-    if not math.isfinite(found):
+    found = cursor.read(after)
+    if found is None:
         raise Failure(HTTPStatus.BAD_REQUEST, "This page of questions does not exist: begin with the first.")
-    return found, key
+    return found
 
 
 def _pages(onward: str) -> Html | None:

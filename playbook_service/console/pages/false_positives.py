@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from playbook_service.console import cursor
 from playbook_service.console.contained import glossary
 from playbook_service.console.frame import ROOT, chip, facts, moment, pages, table
 from playbook_service.console.person import Role
@@ -68,23 +68,17 @@ def _page(work: Transaction, after: str, now: float) -> tuple[list[Suppression],
             if entry.standing:
                 found.append(entry)
             if len(found) == _PAGE:
-                return found, f"{begin[0]!r}:{begin[1]}"
+                return found, cursor.written(begin)
         if len(records) < _PAGE:
             return found, ""
-    return found, f"{begin[0]!r}:{begin[1]}" if begin else ""
+    return found, cursor.written(begin) if begin else ""
 
 
-def _cursor(text: str) -> tuple[float, str] | None:
-    due, _, key = text.partition(":")
-    if not text:
-        return None
-    try:
-        found = float(due)
-    except ValueError:
-        found = math.nan
-    if not math.isfinite(found):
+def _cursor(text: str) -> cursor.Place | None:
+    found = cursor.read(text) if text else None
+    if text and found is None:
         raise InputError("This address is of no page: begin again at the first one.")
-    return found, key
+    return found
 
 
 def _row(visit: Visit, entry: Suppression) -> list[Child]:

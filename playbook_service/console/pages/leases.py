@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import NamedTuple
 
-from playbook_service.console import contained
+from playbook_service.console import contained, cursor
 from playbook_service.console.contained import STATES
 from playbook_service.console.decision_words import case_of
 from playbook_service.console.frame import ROOT, table
@@ -156,14 +156,10 @@ def _onward(state: str, after: str, by_due: bool) -> Filter:
 
 
 def _moment_of(after: str) -> tuple[float, str]:
-    due, _, key = after.partition(":")
-    try:
-        found = float(due)
-    except ValueError:
-        found = math.nan
-    if not math.isfinite(found):
+    found = cursor.read(after)
+    if found is None:
         raise Failure(HTTPStatus.BAD_REQUEST, "This page of leases does not exist: begin with the first.")
-    return found, key
+    return found
 
 
 def _searched(work: Transaction, wanted: Wanted) -> Listed:
